@@ -21,7 +21,10 @@ const layers = {
     may: ["domain"],
     why: "an adapter speaks to one system; what it offers to us is the port, never another adapter",
   },
-  db: { may: ["domain"], why: "tables serve everyone and know no one: rows and wire shapes stay in their folder" },
+  db: {
+    may: ["domain"],
+    why: "tables serve everyone and know no one: rows and wire shapes stay in their folder",
+  },
   api: {
     may: [
       "domain",
@@ -44,7 +47,10 @@ const layers = {
     may: ["domain", "db", "integrations/ports", "workflows/messages", "workflows/addressing"],
     why: "the dispatcher turns rows into snapshots and signals; channels are behind their port",
   },
-  proof: { may: ["db", "integrations/ports"], why: "the proof looks from outside: it must not share code with what it checks" },
+  proof: {
+    may: ["db", "integrations/ports"],
+    why: "the proof looks from outside: it must not share code with what it checks",
+  },
   cli: {
     may: ["api/contract", "db/migrate", "proof"],
     why: "the command line is a client of the API; only migrations and the proof go to the database",
@@ -53,7 +59,10 @@ const layers = {
     may: [],
     why: "the simulator is the other side: it shares nothing with the product, so that a mistake in ours cannot hide",
   },
-  embedded: { may: ["config", "logger", "db/migrate"], why: "zero set-up starts processes; it contains no product logic" },
+  embedded: {
+    may: ["config", "logger", "db/migrate"],
+    why: "zero set-up starts processes; it contains no product logic",
+  },
 };
 const sharedWiring = ["config", "logger", "metrics", "temporal"];
 
@@ -74,7 +83,9 @@ function importRule(layer, { may, why }, extraPatterns = []) {
     (other) => other !== layer && !may.includes(other),
   );
   const patterns = closed.map((other) => {
-    const open = may.filter((path) => path.startsWith(`${other}/`)).map((path) => path.slice(other.length + 1));
+    const open = may
+      .filter((path) => path.startsWith(`${other}/`))
+      .map((path) => path.slice(other.length + 1));
     const except = open.length > 0 ? `(?!${open.map((path) => `${path}(?:\\/|\\.ts$)`).join("|")})` : "";
     return {
       regex: `^(?:\\.\\./)+${other}(?:\\/${except}|\\.ts$)`,
@@ -133,7 +144,10 @@ export default tseslint.config(
         { considerDefaultExhaustiveForUnions: true, requireDefaultForNonUnion: true },
       ],
       "@typescript-eslint/consistent-type-imports": "error",
-      "@typescript-eslint/restrict-template-expressions": ["error", { allowNumber: true, allowBoolean: true }],
+      "@typescript-eslint/restrict-template-expressions": [
+        "error",
+        { allowNumber: true, allowBoolean: true },
+      ],
       "@typescript-eslint/no-unused-vars": ["error", { argsIgnorePattern: "^_", varsIgnorePattern: "^_" }],
       "@typescript-eslint/no-confusing-void-expression": ["error", { ignoreArrowShorthand: true }],
       "@typescript-eslint/no-unnecessary-condition": ["error", { allowConstantLoopConditions: true }],
@@ -170,7 +184,15 @@ export default tseslint.config(
   {
     files: ["src/domain/**/*.ts"],
     rules: {
-      "no-restricted-globals": ["error", "fetch", "setTimeout", "setInterval", "process", "console", "Buffer"],
+      "no-restricted-globals": [
+        "error",
+        "fetch",
+        "setTimeout",
+        "setInterval",
+        "process",
+        "console",
+        "Buffer",
+      ],
       "no-restricted-properties": [
         "error",
         { object: "Date", property: "now", message: "The domain is told the time." },
@@ -178,15 +200,28 @@ export default tseslint.config(
       ],
       "no-restricted-syntax": [
         "error",
-        { selector: "NewExpression[callee.name='Date'][arguments.length=0]", message: "The domain is told the time." },
-        { selector: ":function[async=true]", message: "The domain is synchronous: it decides, it does not wait." },
+        {
+          selector: "NewExpression[callee.name='Date'][arguments.length=0]",
+          message: "The domain is told the time.",
+        },
+        {
+          selector: ":function[async=true]",
+          message: "The domain is synchronous: it decides, it does not wait.",
+        },
       ],
     },
   },
-  { files: ["src/config.ts", "test/**/*.ts", "vitest.config.ts"], rules: { "no-restricted-properties": "off" } },
+  {
+    files: ["src/config.ts", "test/**/*.ts", "vitest.config.ts"],
+    rules: { "no-restricted-properties": "off" },
+  },
   {
     files: ["test/**/*.ts"],
-    rules: { "@typescript-eslint/no-non-null-assertion": "off", "@typescript-eslint/no-unsafe-assignment": "off", "@typescript-eslint/no-unsafe-member-access": "off" },
+    rules: {
+      "@typescript-eslint/no-non-null-assertion": "off",
+      "@typescript-eslint/no-unsafe-assignment": "off",
+      "@typescript-eslint/no-unsafe-member-access": "off",
+    },
   },
   { files: ["eslint.config.js"], ...tseslint.configs.disableTypeChecked },
 );
