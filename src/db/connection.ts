@@ -1,0 +1,76 @@
+import { Kysely, PostgresDialect, sql } from "kysely";
+import pg from "pg";
+import type { DB } from "./schema.generated.ts";
+
+/** What a connection may do; each is a database role that the processes' login enters (migration 0001). */
+export type DatabaseRole = "cf_app" | "cf_ingest" | "cf_dispatcher" | "cf_report";
+
+export type Database = Kysely<DB>;
+
+export interface DatabaseOptions {
+  readonly url: string;
+  readonly role: DatabaseRole;
+  readonly poolSize: number;
+  /** Milliseconds a statement may run; 15 s unless told. */
+  readonly statementTimeoutMilliseconds?: number;
+}
+
+/**
+ * Opens a pool whose every connection acts as one role.
+ *
+ * Timestamps come back as ISO 8601 text and bigints as numbers, since what we store is JSON in the end and no count or
+ * amount of ours passes 2^53; one that did would be an error, not a rounded number.
+ */
+export function openDatabase(options: DatabaseOptions): Database {
+  const timeout = options.statementTimeoutMilliseconds ?? 15_000;
+  const pool = new pg.Pool({
+    connectionString: options.url,
+    max: options.poolSize,
+    types: { getTypeParser },
+    options: [
+      `-c role=${options.role}`,
+      `-c statement_timeout=${timeout}`,
+      `-c lock_timeout=${Math.ceil(timeout / 2)}`,
+      "-c idle_in_transaction_session_timeout=30000",
+      "-c timezone=UTC",
+    ].join(" "),
+    connectionTimeoutMillis: 10_000,
+  });
+  // Without a listener a connection that breaks while idle would end the process; the pool replaces it by itself.
+  pool.on("error", () => undefined);
+  return new Kysely<DB>({ dialect: new PostgresDialect({ pool }) });
+}
+
+const timestampWithTimeZone = 1184;
+const bigInteger = 20;
+
+function getTypeParser(type: number, format?: "text" | "binary"): (value: string) => unknown {
+  if (type === timestampWithTimeZone) return (text) => new Date(text).toISOString();
+  if (type === bigInteger) return parseBigInteger;
+  return pg.types.getTypeParser(type, format as "text") as (value: string) => unknown;
+}
+
+function parseBigInteger(text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value))
+    throw new RangeError(`The database returned ${text}, which no number can hold.`);
+  return value;
+}
+
+/**
+ * Refuses a login that stands above the tenant wall. Row-level security does not bind a superuser or a role with
+ * BYPASSRLS, so a process on such a connection would see every seller's data.
+ *
+ * @throws Error naming the login and what to do.
+ */
+export async function refusePrivilegedLogin(db: Database): Promise<void> {
+  const { rows } = await sql<{ rolname: string }>`
+    select rolname from pg_roles
+    where rolname in (session_user, current_user) and (rolsuper or rolbypassrls)`.execute(db);
+  const [privileged] = rows;
+  if (privileged === undefined) return;
+  throw new Error(
+    `The database login "${privileged.rolname}" is a superuser or may bypass row-level security: one seller's data would not be walled off from another's. ` +
+      "Put a plain login into DATABASE_URL and run `npm run cli -- db migrate`, which makes it a member of the roles it needs.",
+  );
+}

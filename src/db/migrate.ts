@@ -1,0 +1,85 @@
+import { Kysely, type Migration, Migrator, PostgresDialect, sql } from "kysely";
+import pg from "pg";
+import * as foundation from "./migrations/0001-foundation.ts";
+import * as stock from "./migrations/0002-stock.ts";
+import * as orders from "./migrations/0003-orders.ts";
+
+/** Every migration, in order. Forward only: a mistake is mended by the next one. */
+const migrations: Readonly<Record<string, Migration>> = {
+  "0001-foundation": foundation,
+  "0002-stock": stock,
+  "0003-orders": orders,
+};
+
+export interface MigrationTarget {
+  /** Login of the owner: may create roles and tables, is no superuser. */
+  readonly migrationUrl: string;
+  /** Login of the processes. Created when it does not exist, and made a member of the roles that they enter. */
+  readonly url: string;
+}
+
+/**
+ * Brings a database to the newest schema. Safe to run by many processes at once (the migrator locks) and again.
+ *
+ * @returns the names of the migrations that were applied now.
+ */
+export async function migrate(target: MigrationTarget): Promise<readonly string[]> {
+  const db = new Kysely<unknown>({
+    dialect: new PostgresDialect({ pool: new pg.Pool({ connectionString: target.migrationUrl, max: 1 }) }),
+  });
+  try {
+    const migrator = new Migrator({
+      db,
+      provider: { getMigrations: () => Promise.resolve({ ...migrations }) },
+    });
+    const { error, results } = await migrator.migrateToLatest();
+    const failed = results?.find((result) => result.status === "Error");
+    if (error !== undefined) {
+      throw new Error(`Migration ${failed?.migrationName ?? "(none)"} failed: ${describe(error)}`, {
+        cause: error,
+      });
+    }
+    await admitLogin(db, new URL(target.url));
+    return (results ?? []).map((result) => result.migrationName);
+  } finally {
+    await db.destroy();
+  }
+}
+
+/** Names of the migrations that the database does not have yet. */
+export async function pendingMigrations(migrationUrl: string): Promise<readonly string[]> {
+  const db = new Kysely<unknown>({
+    dialect: new PostgresDialect({ pool: new pg.Pool({ connectionString: migrationUrl, max: 1 }) }),
+  });
+  try {
+    const migrator = new Migrator({
+      db,
+      provider: { getMigrations: () => Promise.resolve({ ...migrations }) },
+    });
+    return (await migrator.getMigrations())
+      .filter((migration) => migration.executedAt === undefined)
+      .map((migration) => migration.name);
+  } finally {
+    await db.destroy();
+  }
+}
+
+async function admitLogin(db: Kysely<unknown>, url: URL): Promise<void> {
+  const login = decodeURIComponent(url.username);
+  const password = decodeURIComponent(url.password);
+  if (login === "") throw new Error("DATABASE_URL names no user: the processes need a login of their own.");
+  const { rows } = await sql<{ exists: boolean }>`
+    select exists (select from pg_roles where rolname = ${login}) as exists`.execute(db);
+  if (rows[0]?.exists !== true) {
+    await sql`create role ${sql.id(login)} login noinherit nosuperuser nobypassrls password ${sql.lit(password)}`.execute(
+      db,
+    );
+  }
+  await sql`grant cf_app, cf_ingest, cf_dispatcher, cf_report to ${sql.id(login)} with set true, inherit false`.execute(
+    db,
+  );
+}
+
+function describe(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
