@@ -1,0 +1,93 @@
+import { asId, type OperationId, type ReservationId } from "../../../src/domain/ids.ts";
+import {
+  type AppliedOperation,
+  applyBatch,
+  type BatchResult,
+  type ClaimState,
+  type StockState,
+} from "../../../src/domain/stock/apply-batch.ts";
+import type { Level } from "../../../src/domain/stock/movement.ts";
+import type { Claim, StockOperation } from "../../../src/domain/stock/operation.ts";
+import { compareTurns, type WaitingClaim } from "../../../src/domain/stock/shortage-queue.ts";
+
+export const home = asId<"Location">("home");
+
+export function claim(order: string, line = "1", generation = 1): Claim {
+  return { orderRef: `shop/${order}`, lineId: line, generation };
+}
+
+export function at(minute: number): string {
+  return `2026-01-01T${String(Math.floor(minute / 60)).padStart(2, "0")}:${String(minute % 60).padStart(2, "0")}:00.000Z`;
+}
+
+export function reserve(
+  order: string,
+  options: { line?: string; quantity?: number; paid?: number; ordered?: number } = {},
+) {
+  return {
+    kind: "reserve",
+    claim: claim(order, options.line),
+    quantity: options.quantity ?? 1,
+    rank: {
+      paidAt: options.paid === undefined ? null : at(options.paid),
+      orderedAt: at(options.ordered ?? 0),
+    },
+    locationId: null,
+  } as const satisfies StockOperation;
+}
+
+export function adjust(id: string, quantity: number): StockOperation {
+  return { kind: "adjust", adjustmentId: id, quantity, reason: "count", actorId: null, locationId: null };
+}
+
+export function level(onHand: number, reserved = 0, locationId = home): Level {
+  return { locationId, onHand, reserved, backorderFloor: 0, version: 0, lastSequence: 0 };
+}
+
+/** A SKU's whole stock in memory: what the database does for `applyBatch` between two batches. */
+export class StockInMemory {
+  levels: Level[];
+  readonly claims = new Map<ReservationId, ClaimState>();
+  readonly applied = new Map<OperationId, AppliedOperation>();
+  readonly movements: BatchResult["movements"][number][] = [];
+  readonly queueLimit: number;
+
+  constructor(levels: readonly Level[], queueLimit = 1000) {
+    this.levels = levels.map((each) => ({ ...each }));
+    this.queueLimit = queueLimit;
+  }
+
+  state(): StockState {
+    const waiting = [...this.claims.values()]
+      .filter((each): each is { state: "waiting" } & WaitingClaim => each.state === "waiting")
+      .sort(compareTurns);
+    return {
+      levels: this.levels,
+      claims: this.claims,
+      applied: this.applied,
+      queue: waiting.slice(0, this.queueLimit),
+      queueContinues: waiting.length > this.queueLimit,
+    };
+  }
+
+  do(...operations: StockOperation[]): BatchResult {
+    const result = applyBatch({ ...this.state(), claims: this.#named(operations) }, operations);
+    this.levels = this.levels.map(
+      (each) => result.levels.find((changed) => changed.locationId === each.locationId) ?? each,
+    );
+    for (const [id, { is }] of result.claims) this.claims.set(id, is);
+    for (const applied of result.applied) this.applied.set(applied.operationId, applied);
+    this.movements.push(...result.movements);
+    return result;
+  }
+
+  /** Only the claims that the operations name, as the database loads them. */
+  #named(operations: readonly StockOperation[]): Map<ReservationId, ClaimState> {
+    const named = new Set(
+      operations.flatMap((each) =>
+        "claim" in each ? [`${each.claim.orderRef}/${each.claim.lineId}/${each.claim.generation}`] : [],
+      ),
+    );
+    return new Map([...this.claims].filter(([id]) => named.has(id)));
+  }
+}
