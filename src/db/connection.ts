@@ -26,7 +26,7 @@ export function openDatabase(options: DatabaseOptions): Database {
   const pool = new pg.Pool({
     connectionString: options.url,
     max: options.poolSize,
-    types: { getTypeParser },
+    types: { getTypeParser: getTypeParser as typeof pg.types.getTypeParser },
     options: [
       `-c role=${options.role}`,
       `-c statement_timeout=${timeout}`,
@@ -41,13 +41,10 @@ export function openDatabase(options: DatabaseOptions): Database {
   return new Kysely<DB>({ dialect: new PostgresDialect({ pool }) });
 }
 
-const timestampWithTimeZone = 1184;
-const bigInteger = 20;
-
-function getTypeParser(type: number, format?: "text" | "binary"): (value: string) => unknown {
-  if (type === timestampWithTimeZone) return (text) => new Date(text).toISOString();
-  if (type === bigInteger) return parseBigInteger;
-  return pg.types.getTypeParser(type, format as "text") as (value: string) => unknown;
+function getTypeParser(type: pg.types.TypeId): (value: string) => unknown {
+  if (type === pg.types.builtins.TIMESTAMPTZ) return (text) => new Date(text).toISOString();
+  if (type === pg.types.builtins.INT8) return parseBigInteger;
+  return pg.types.getTypeParser<string>(type) as (value: string) => unknown;
 }
 
 function parseBigInteger(text: string): number {

@@ -315,6 +315,7 @@ export interface Shortages {
   created_at: Generated<string>;
   generation: number;
   line_id: string;
+  location_id: string | null;
   order_ref: string;
   ordered_at: string;
   paid_at: string | null;
@@ -363,7 +364,7 @@ export interface StockLevels {
 export interface StockOperations {
   answer: Json;
   applied_at: Generated<string>;
-  input_hash: string;
+  input: string;
   operation_id: string;
   sku_id: string;
   tenant_id: string;

@@ -171,7 +171,7 @@ async function ledger(db: Kysely<unknown>): Promise<void> {
            when 'ship_reversed' then on_hand_effect = quantity and reserved_effect = 0
            when 'reserve' then on_hand_effect = 0 and reserved_effect = quantity
            when 'release' then on_hand_effect = 0 and reserved_effect = -quantity
-           when 'ship' then on_hand_effect = -quantity and reserved_effect in (-quantity, 0)
+           when 'ship' then on_hand_effect = -quantity and reserved_effect = -quantity
            when 'lost' then on_hand_effect = -quantity and reserved_effect = 0
            when 'damage' then on_hand_effect = -quantity and reserved_effect = 0
            when 'transfer_out' then on_hand_effect = -quantity and reserved_effect = 0
@@ -213,7 +213,7 @@ async function ledger(db: Kysely<unknown>): Promise<void> {
        tenant_id uuid not null,
        operation_id text not null check (length(operation_id) between 1 and 400),
        sku_id uuid not null,
-       input_hash text not null,
+       input text not null,
        answer jsonb not null,
        applied_at timestamptz not null default clock_timestamp(),
        primary key (tenant_id, operation_id),
@@ -281,6 +281,7 @@ async function claims(db: Kysely<unknown>): Promise<void> {
        line_id text not null,
        generation integer not null check (generation >= 1),
        quantity integer not null check (quantity > 0),
+       location_id uuid,
        paid_at timestamptz,
        ordered_at timestamptz not null,
        state text not null default 'waiting' check (state in ('waiting', 'served', 'withdrawn')),

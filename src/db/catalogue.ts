@@ -1,0 +1,176 @@
+import { sql } from "kysely";
+import {
+  asId,
+  type ChannelSkuId,
+  type LocationId,
+  type ShopId,
+  type SkuId,
+  type TenantId,
+} from "../domain/ids.ts";
+import { applyInTransaction } from "./stock.ts";
+import type { TenantTransaction } from "./tenant.ts";
+
+/** One SKU of a shop's catalogue, with the stock to open it with. */
+export interface ListedSku {
+  readonly channelProductId: string;
+  readonly channelSkuId: string;
+  readonly productTitle: string;
+  readonly code: string;
+  readonly name: string;
+  readonly warehouseIds: readonly string[];
+  /** Units at each location: the channel's available and committed together. */
+  readonly opening: readonly { readonly locationId: LocationId; readonly quantity: number }[];
+}
+
+/**
+ * Takes a SKU of a shop's catalogue in: product, SKU, stock levels, listing and opening movement, in one transaction.
+ * A listing that is known already is left as it is, its stock above all.
+ *
+ * @returns the SKU's id, and whether it was new.
+ */
+export async function takeInListing(
+  transaction: TenantTransaction,
+  tenantId: TenantId,
+  shopId: ShopId,
+  listed: ListedSku,
+): Promise<{ readonly skuId: SkuId; readonly isNew: boolean }> {
+  const known = await transaction
+    .selectFrom("listings")
+    .where("shop_id", "=", shopId)
+    .where("channel_sku_id", "=", listed.channelSkuId)
+    .select("sku_id")
+    .executeTakeFirst();
+  if (known !== undefined) return { skuId: asId<"Sku">(known.sku_id), isNew: false };
+  const { skuId, isNew } = await saveSku(transaction, tenantId, listed);
+  const listing = await transaction
+    .insertInto("listings")
+    .values({
+      tenant_id: tenantId,
+      shop_id: shopId,
+      sku_id: skuId,
+      channel_product_id: listed.channelProductId,
+      channel_sku_id: listed.channelSkuId,
+      warehouse_ids: [...listed.warehouseIds],
+    })
+    .returning("id")
+    .executeTakeFirstOrThrow();
+  // A SKU that another shop opened already lies on the same shelf: its units are counted once.
+  for (const { locationId, quantity } of isNew ? listed.opening : []) {
+    await transaction
+      .insertInto("stock_levels")
+      .values({ tenant_id: tenantId, sku_id: skuId, location_id: locationId })
+      .onConflict((conflict) => conflict.doNothing())
+      .execute();
+    await applyInTransaction(transaction, tenantId, skuId, [
+      { kind: "open", listingId: listing.id, locationId, quantity },
+    ]);
+  }
+  return { skuId, isNew: true };
+}
+
+async function saveSku(
+  transaction: TenantTransaction,
+  tenantId: TenantId,
+  listed: ListedSku,
+): Promise<{ readonly skuId: SkuId; readonly isNew: boolean }> {
+  const existing = await transaction
+    .selectFrom("skus")
+    .where("code", "=", listed.code)
+    .select("id")
+    .executeTakeFirst();
+  if (existing !== undefined) return { skuId: asId<"Sku">(existing.id), isNew: false };
+  const product =
+    (await transaction
+      .selectFrom("products")
+      .where("title", "=", listed.productTitle)
+      .select("id")
+      .executeTakeFirst()) ??
+    (await transaction
+      .insertInto("products")
+      .values({ tenant_id: tenantId, title: listed.productTitle })
+      .returning("id")
+      .executeTakeFirstOrThrow());
+  const sku = await transaction
+    .insertInto("skus")
+    .values({
+      tenant_id: tenantId,
+      product_id: product.id,
+      code: listed.code,
+      name: listed.name,
+      sync_status: "synced",
+      last_synced_at: sql`clock_timestamp()`,
+    })
+    .returning("id")
+    .executeTakeFirstOrThrow();
+  return { skuId: asId<"Sku">(sku.id), isNew: true };
+}
+
+/** Ours for the channel's SKU numbers; what is not listed here is missing. */
+export async function findSkusByChannel(
+  transaction: TenantTransaction,
+  shopId: ShopId,
+  channelSkuIds: readonly string[],
+): Promise<ReadonlyMap<ChannelSkuId, SkuId>> {
+  if (channelSkuIds.length === 0) return new Map();
+  const rows = await transaction
+    .selectFrom("listings")
+    .where("shop_id", "=", shopId)
+    .where("channel_sku_id", "in", [...new Set(channelSkuIds)])
+    .select(["channel_sku_id", "sku_id"])
+    .execute();
+  return new Map(rows.map((row) => [asId<"ChannelSku">(row.channel_sku_id), asId<"Sku">(row.sku_id)]));
+}
+
+/** Makes sure that a shop's warehouses are locations of the tenant, and says which is which. */
+export async function mapWarehouses(
+  transaction: TenantTransaction,
+  tenantId: TenantId,
+  shopId: ShopId,
+  warehouses: readonly { readonly warehouseId: string; readonly name: string; readonly isDefault: boolean }[],
+): Promise<ReadonlyMap<string, LocationId>> {
+  const mapped = new Map<string, LocationId>();
+  for (const warehouse of warehouses) {
+    const known = await transaction
+      .selectFrom("shop_warehouses")
+      .where("shop_id", "=", shopId)
+      .where("channel_warehouse_id", "=", warehouse.warehouseId)
+      .select("location_id")
+      .executeTakeFirst();
+    const locationId = known?.location_id ?? (await addLocation(transaction, tenantId, warehouse));
+    if (known === undefined) {
+      await transaction
+        .insertInto("shop_warehouses")
+        .values({
+          tenant_id: tenantId,
+          shop_id: shopId,
+          channel_warehouse_id: warehouse.warehouseId,
+          location_id: locationId,
+        })
+        .execute();
+    }
+    mapped.set(warehouse.warehouseId, asId<"Location">(locationId));
+  }
+  return mapped;
+}
+
+async function addLocation(
+  transaction: TenantTransaction,
+  tenantId: TenantId,
+  warehouse: { readonly name: string; readonly isDefault: boolean },
+): Promise<string> {
+  const hasDefault = await transaction
+    .selectFrom("locations")
+    .where("is_default", "=", true)
+    .select("id")
+    .executeTakeFirst();
+  const location = await transaction
+    .insertInto("locations")
+    .values({
+      tenant_id: tenantId,
+      name: warehouse.name,
+      is_default: warehouse.isDefault && hasDefault === undefined,
+    })
+    .returning("id")
+    .executeTakeFirstOrThrow();
+  return location.id;
+}

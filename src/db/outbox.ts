@@ -1,0 +1,96 @@
+import { sql } from "kysely";
+import { asId, type TenantId } from "../domain/ids.ts";
+import type { Database } from "./connection.ts";
+import type { TenantTransaction } from "./tenant.ts";
+
+/** What a transaction must cause elsewhere. One variant a kind; the payload holds ids, never anything personal. */
+export type OutboxMessage =
+  | { readonly kind: "wake_order"; readonly payload: { readonly orderRef: string } }
+  | { readonly kind: "push_offer"; readonly payload: { readonly skuId: string } }
+  | {
+      readonly kind: "fetch_tracking";
+      readonly payload: { readonly orderId: string; readonly orderRef: string };
+    }
+  | {
+      readonly kind: "fetch_document";
+      readonly payload: { readonly orderId: string; readonly orderRef: string; readonly packageId: string };
+    };
+
+export type OutboxKind = OutboxMessage["kind"];
+
+export type ClaimedMessage = OutboxMessage & {
+  readonly id: string;
+  readonly tenantId: TenantId;
+  readonly attempts: number;
+};
+
+/** Adds messages to the transaction that causes them. A key that is there already is the same message: once is enough. */
+export async function appendToOutbox(
+  transaction: TenantTransaction,
+  tenantId: TenantId,
+  messages: readonly (OutboxMessage & { readonly key: string })[],
+): Promise<void> {
+  if (messages.length === 0) return;
+  await transaction
+    .insertInto("outbox")
+    .values(
+      messages.map(({ kind, key, payload }) => ({
+        tenant_id: tenantId,
+        kind,
+        key,
+        payload: JSON.stringify(payload),
+      })),
+    )
+    .onConflict((conflict) => conflict.columns(["tenant_id", "kind", "key"]).doNothing())
+    .execute();
+}
+
+/**
+ * Takes messages that are due, for at most `leaseSeconds`: who dies holding one loses it to the next. Needs the
+ * dispatcher's role, which sees every tenant's.
+ */
+export async function claimOutbox(
+  db: Database,
+  kinds: readonly OutboxKind[],
+  limit: number,
+  leaseSeconds: number,
+): Promise<readonly ClaimedMessage[]> {
+  const { rows } = await sql<{ id: string; tenant_id: string; attempts: number } & OutboxMessage>`
+    update outbox set leased_until = now() + make_interval(secs => ${leaseSeconds}), attempts = attempts + 1
+    where id in (
+      select id from outbox
+      where done_at is null and kind = any (${kinds}) and next_attempt_at <= now()
+        and (leased_until is null or leased_until < now())
+      order by next_attempt_at, id
+      limit ${limit}
+      for update skip locked
+    )
+    returning id, tenant_id, kind, payload, attempts
+  `.execute(db);
+  return rows.map(({ tenant_id, ...row }) => ({ ...row, tenantId: asId<"Tenant">(tenant_id) }));
+}
+
+/** Marks messages as worked off. */
+export async function completeOutbox(db: Database, ids: readonly string[]): Promise<void> {
+  if (ids.length === 0) return;
+  await db
+    .updateTable("outbox")
+    .set({ done_at: sql`clock_timestamp()`, leased_until: null, last_error: null })
+    .where("id", "in", ids)
+    .execute();
+}
+
+/** Gives messages back, to be tried again at a time, with the reason for whoever looks. */
+export async function postponeOutbox(
+  db: Database,
+  ids: readonly string[],
+  at: Date,
+  reason: string,
+): Promise<void> {
+  if (ids.length === 0) return;
+  await db
+    .updateTable("outbox")
+    .set({ next_attempt_at: at.toISOString(), leased_until: null, last_error: reason.slice(0, 1_000) })
+    .where("id", "in", ids)
+    .execute();
+}

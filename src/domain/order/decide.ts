@@ -1,0 +1,396 @@
+import type { Decision, Refusal } from "../decision.ts";
+import type { ChannelPackageId, ChannelSkuId, LocationId, ReservationId, SkuId, UserId } from "../ids.ts";
+import { reservationIdOf, type StockAnswer, type StockRefusalReason } from "../stock/operation.ts";
+import type { ChannelLine, ChannelOrder } from "./channel-order.ts";
+import { claimOf } from "./commands.ts";
+import type { OrderEvent } from "./events.ts";
+import type { LineStage, OrderLine, OrderState } from "./order.ts";
+import { isArranged, isFinal, isHandedOver, isLegalMove } from "./transitions.ts";
+
+export type OrderDecision = Decision<OrderState, OrderEvent>;
+
+/** What the product knows that the channel's order does not say. */
+export interface SnapshotContext {
+  readonly orderRef: string;
+  /** Ours for the channel's SKU numbers; a SKU that is missing is unknown. */
+  readonly skuIds: ReadonlyMap<ChannelSkuId, SkuId>;
+  readonly locationId: LocationId | null;
+  /** When the shop's stock was opened; what had left by then is not in it. Null before the opening. */
+  readonly stockOpenedAt: string | null;
+}
+
+/** An order seen for the first time. */
+export function receiveOrder(snapshot: ChannelOrder, context: SnapshotContext): OrderDecision {
+  const fresh: OrderState = {
+    orderRef: context.orderRef,
+    channelStatus: snapshot.status,
+    channelOnHold: snapshot.onHold,
+    buyerRequestsCancel: snapshot.buyerRequestsCancel,
+    shipping: snapshot.shipping,
+    locationId: context.locationId,
+    orderedAt: snapshot.createdAt,
+    paidAt: snapshot.paidAt,
+    shipBy: snapshot.shipBy,
+    cancelBy: snapshot.cancelBy,
+    trackingNumber: snapshot.trackingNumber,
+    shipmentRefusal: null,
+    cancelRequest: null,
+    lines: snapshot.lines.map((line) => newLine(line, context)),
+  };
+  const received: OrderEvent = {
+    kind: "order_received",
+    status: snapshot.status,
+    lines: snapshot.lines.length,
+  };
+  const leftBeforeOpening =
+    isArranged(snapshot.status) &&
+    context.stockOpenedAt !== null &&
+    snapshot.createdAt <= context.stockOpenedAt;
+  if (leftBeforeOpening) {
+    return {
+      state: { ...fresh, lines: fresh.lines.map((line) => ({ ...line, stage: "untracked" })) },
+      events: [received, { kind: "lines_untracked", lineIds: fresh.lines.map((line) => line.lineId) }],
+    };
+  }
+  const cancelled = cancelLines(fresh, cancelledIn(snapshot), fresh);
+  const left = noteLeaving(cancelled.state);
+  return { state: left.state, events: [received, ...cancelled.events, ...left.events] };
+}
+
+function newLine(line: ChannelLine, context: SnapshotContext): OrderLine {
+  return {
+    lineId: line.lineId,
+    skuId: context.skuIds.get(line.channelSkuId) ?? null,
+    channelSkuId: line.channelSkuId,
+    quantity: line.quantity,
+    packageId: line.packageId,
+    stage: "new",
+    generation: 1,
+    rankedPaidAt: null,
+  };
+}
+
+/** Compares what the channel says now with what is known. Nothing new gives no events; an impossible move is refused. */
+export function takeSnapshot(
+  order: OrderState,
+  snapshot: ChannelOrder,
+  context: SnapshotContext,
+): OrderDecision {
+  const moves = snapshot.status !== order.channelStatus;
+  if (moves && !isLegalMove(order.channelStatus, snapshot.status)) {
+    return {
+      state: order,
+      events: [{ kind: "news_refused", from: order.channelStatus, to: snapshot.status }],
+    };
+  }
+  const events: OrderEvent[] = [];
+  if (order.paidAt === null && snapshot.paidAt !== null)
+    events.push({ kind: "order_paid", paidAt: snapshot.paidAt });
+  if (moves) events.push({ kind: "status_changed", from: order.channelStatus, to: snapshot.status });
+
+  const detailed = takeDetails(order, snapshot, context);
+  events.push(...detailed.events);
+  const moved: OrderState = { ...detailed.state, channelStatus: snapshot.status };
+  const cancelled = cancelLines(moved, cancelledIn(snapshot), order);
+  const left = noteLeaving(cancelled.state);
+  return { state: left.state, events: [...events, ...cancelled.events, ...left.events] };
+}
+
+function takeDetails(order: OrderState, snapshot: ChannelOrder, context: SnapshotContext): OrderDecision {
+  const known = new Map(order.lines.map((line) => [line.lineId, line]));
+  const lines = snapshot.lines.map((line) => {
+    const ours = known.get(line.lineId);
+    if (ours === undefined) return newLine(line, context);
+    const skuId = ours.skuId ?? context.skuIds.get(line.channelSkuId) ?? null;
+    const packageId = line.packageId ?? ours.packageId;
+    return skuId === ours.skuId && packageId === ours.packageId ? ours : { ...ours, skuId, packageId };
+  });
+  const given = new Set(snapshot.lines.map((line) => line.lineId));
+  const next: OrderState = {
+    ...order,
+    channelOnHold: snapshot.onHold,
+    buyerRequestsCancel: snapshot.buyerRequestsCancel,
+    paidAt: order.paidAt ?? snapshot.paidAt,
+    shipBy: snapshot.shipBy ?? order.shipBy,
+    cancelBy: snapshot.cancelBy ?? order.cancelBy,
+    trackingNumber: snapshot.trackingNumber ?? order.trackingNumber,
+    shipmentRefusal: null,
+    // A line that the channel no longer shows is kept: what was promised for it must still be resolved.
+    lines: [...lines, ...order.lines.filter((line) => !given.has(line.lineId))],
+  };
+  const compared = ["channelOnHold", "buyerRequestsCancel", "shipBy", "cancelBy", "trackingNumber"] as const;
+  const changed: string[] = compared.filter((name) => next[name] !== order[name]);
+  if (next.lines.some((line, index) => line !== order.lines[index])) changed.push("lines");
+  return { state: next, events: changed.length === 0 ? [] : [{ kind: "details_changed", changed }] };
+}
+
+function cancelledIn(snapshot: ChannelOrder): ReadonlySet<string> {
+  return new Set(
+    snapshot.lines
+      .filter((line) => snapshot.status === "cancelled" || line.status === "cancelled")
+      .map((line) => line.lineId),
+  );
+}
+
+/** Before the units left they are freed; arranged but not handed over they come back; handed over they do not. */
+function cancelLines(order: OrderState, cancelled: ReadonlySet<string>, before: OrderState): OrderDecision {
+  const whole = order.channelStatus === "cancelled";
+  const handedOver = isHandedOver(before.channelStatus);
+  const closed: string[] = [];
+  const lines = order.lines.map((line) => {
+    if (!whole && !cancelled.has(line.lineId)) return line;
+    const stage = stageWhenCancelled(line.stage, handedOver);
+    if (stage === line.stage) return line;
+    closed.push(line.lineId);
+    return { ...line, stage };
+  });
+  return closed.length === 0
+    ? { state: order, events: [] }
+    : { state: { ...order, lines }, events: [{ kind: "lines_cancelled", lineIds: closed }] };
+}
+
+function stageWhenCancelled(stage: LineStage, handedOver: boolean): LineStage {
+  switch (stage) {
+    case "new":
+    case "held":
+    case "short":
+      return "closing";
+    case "arranged":
+      // The stock may or may not have been told of the shipment: once it has answered, it is reversed.
+      return "arranged";
+    case "shipped":
+      return handedOver ? "shipped" : "reversing";
+    case "closing":
+    case "cancelled":
+    case "reversing":
+    case "reversed":
+    case "untracked":
+      return stage;
+  }
+}
+
+/** The channel says that it leaves: whatever line still waits for that goes with it. */
+function noteLeaving(order: OrderState): OrderDecision {
+  if (!isArranged(order.channelStatus)) return { state: order, events: [] };
+  const leaving = order.lines.filter((line) => ["new", "held", "short"].includes(line.stage));
+  if (leaving.length === 0) return { state: order, events: [] };
+  const lineIds = leaving.map((line) => line.lineId);
+  return {
+    state: withStage(order, lineIds, "arranged"),
+    events: [{ kind: "lines_left", lineIds, how: "seen" }],
+  };
+}
+
+/** What the stock answered to a line. */
+export interface LineAnswer {
+  readonly lineId: string;
+  readonly generation: number;
+  readonly operation: "reserve" | "rank" | "release" | "ship" | "reverse";
+  readonly answer: StockAnswer;
+  /** With `rank` and `reserve`: the paid time that was told. */
+  readonly paidAt: string | null;
+}
+
+/** Takes in what the stock answered; an answer to an older asking, or one that came in the meantime, changes nothing. */
+export function takeStockAnswers(order: OrderState, answers: readonly LineAnswer[]): OrderDecision {
+  let state = order;
+  const groups = new Map<string, OrderEvent & { lineIds: string[] }>();
+  const events: OrderEvent[] = [];
+  for (const answered of answers) {
+    const line = state.lines.find(
+      (candidate) => candidate.lineId === answered.lineId && candidate.generation === answered.generation,
+    );
+    if (line === undefined) continue;
+    const taken = takeAnswer(state, line, answered);
+    if (taken === null) continue;
+    state = { ...state, lines: state.lines.map((each) => (each === line ? taken.line : each)) };
+    if (taken.event === null) continue;
+    if (!("lineIds" in taken.event)) {
+      events.push(taken.event);
+      continue;
+    }
+    const group = groups.get(taken.event.kind);
+    if (group === undefined) {
+      const first = { ...taken.event, lineIds: [...taken.event.lineIds] } as OrderEvent & {
+        lineIds: string[];
+      };
+      groups.set(taken.event.kind, first);
+      events.push(first);
+    } else {
+      group.lineIds.push(line.lineId);
+    }
+  }
+  return { state, events };
+}
+
+function takeAnswer(
+  order: OrderState,
+  line: OrderLine,
+  { operation, answer, paidAt }: LineAnswer,
+): { readonly line: OrderLine; readonly event: OrderEvent | null } | null {
+  const lineIds = [line.lineId];
+  switch (answer.outcome) {
+    case "reserved":
+      if (line.stage !== "new" && line.stage !== "short") return null;
+      return {
+        line: { ...line, stage: "held" },
+        event: { kind: "lines_reserved", lineIds, fromQueue: false },
+      };
+    case "short":
+      if (line.stage !== "new") return null;
+      return {
+        line: { ...line, stage: "short", rankedPaidAt: paidAt },
+        event: { kind: "lines_short", lineIds },
+      };
+    case "ranked":
+      if (line.stage !== "short" || paidAt === null) return null;
+      return { line: { ...line, rankedPaidAt: paidAt }, event: { kind: "lines_ranked", lineIds, paidAt } };
+    case "released":
+    case "withdrawn":
+    case "closed":
+      if (line.stage !== "closing") return null;
+      return { line: { ...line, stage: "cancelled" }, event: { kind: "lines_released", lineIds } };
+    case "shipped":
+      if (line.stage !== "arranged") return null;
+      return {
+        line: { ...line, stage: order.channelStatus === "cancelled" ? "reversing" : "shipped" },
+        event: { kind: "lines_shipped", lineIds },
+      };
+    case "reversed":
+      if (line.stage !== "reversing") return null;
+      return { line: { ...line, stage: "reversed" }, event: { kind: "lines_returned_to_stock", lineIds } };
+    case "refused":
+      return {
+        line: afterRefusal(line, operation, answer.reason, paidAt),
+        event: { kind: "stock_refused", lineId: line.lineId, operation, reason: answer.reason },
+      };
+    case "adjusted":
+    case "opened":
+      return null;
+  }
+}
+
+/** A refusal is final for its asking; the line goes where it can be resolved from, never round in a circle. */
+function afterRefusal(
+  line: OrderLine,
+  operation: LineAnswer["operation"],
+  reason: StockRefusalReason,
+  paidAt: string | null,
+): OrderLine {
+  switch (operation) {
+    case "reserve":
+      // Closed before it was asked for: ask under a new generation unless it is meant to close.
+      return reason === "claim_closed" && line.stage === "new"
+        ? { ...line, generation: line.generation + 1 }
+        : line;
+    case "release":
+      return reason === "already_shipped" && line.stage === "closing"
+        ? { ...line, stage: "reversing" }
+        : line;
+    case "ship":
+      return line.stage === "arranged" ? { ...line, stage: "untracked" } : line;
+    case "reverse":
+      return line.stage === "reversing" ? { ...line, stage: "reversed" } : line;
+    case "rank":
+      return line;
+  }
+}
+
+/** The stock has reserved for lines that waited. */
+export function takeServed(order: OrderState, held: ReadonlySet<ReservationId>): OrderDecision {
+  const served = order.lines.filter(
+    (line) => line.stage === "short" && held.has(reservationIdOf(claimOf(order, line))),
+  );
+  if (served.length === 0) return { state: order, events: [] };
+  const lineIds = served.map((line) => line.lineId);
+  return {
+    state: withStage(order, lineIds, "held"),
+    events: [{ kind: "lines_reserved", lineIds, fromQueue: true }],
+  };
+}
+
+/** What the channel said to our shipment. */
+export type ShipmentResult =
+  | { readonly arranged: true; readonly packageIds: readonly ChannelPackageId[] }
+  | { readonly arranged: false; readonly reason: string };
+
+export function takeShipment(order: OrderState, result: ShipmentResult): OrderDecision {
+  if (!result.arranged) {
+    if (order.shipmentRefusal === result.reason || isFinal(order.channelStatus))
+      return { state: order, events: [] };
+    return {
+      state: { ...order, shipmentRefusal: result.reason },
+      events: [{ kind: "shipment_refused", reason: result.reason }],
+    };
+  }
+  const packages = new Set(result.packageIds);
+  const leaving = order.lines.filter(
+    (line) => line.stage === "held" && line.packageId !== null && packages.has(line.packageId),
+  );
+  if (leaving.length === 0) return { state: order, events: [] };
+  const lineIds = leaving.map((line) => line.lineId);
+  return {
+    state: withStage({ ...order, shipmentRefusal: null }, lineIds, "arranged"),
+    events: [
+      { kind: "shipment_arranged", packageIds: result.packageIds },
+      { kind: "lines_left", lineIds, how: "arranged" },
+    ],
+  };
+}
+
+export type CancelRefusal = "already_closed" | "not_paid_yet" | "already_left" | "already_requested";
+
+/**
+ * A person wants the order cancelled. The channel decides; what it allows a seller is known: not before payment, and not
+ * after hand-over (TikTok Shop, return and cancel overview).
+ */
+export function requestCancel(
+  order: OrderState,
+  wish: { readonly reason: string; readonly by: UserId | null },
+): OrderDecision | Refusal<CancelRefusal> {
+  if (isFinal(order.channelStatus)) {
+    return { refused: "already_closed", explanation: `The order is ${order.channelStatus} already.` };
+  }
+  if (order.channelStatus === "unpaid") {
+    return {
+      refused: "not_paid_yet",
+      explanation:
+        "A seller cannot cancel an order before it is paid; the channel cancels it by itself if it never is.",
+    };
+  }
+  if (isHandedOver(order.channelStatus)) {
+    return {
+      refused: "already_left",
+      explanation: "The carrier has the parcel: the buyer can ask for a return.",
+    };
+  }
+  if (order.cancelRequest !== null && order.cancelRequest.state !== "refused") {
+    return { refused: "already_requested", explanation: "The cancellation is with the channel already." };
+  }
+  return {
+    state: { ...order, cancelRequest: { state: "requested", ...wish } },
+    events: [{ kind: "cancel_requested", ...wish }],
+  };
+}
+
+/** What the channel said to the cancellation. Units are freed when the order's news says that it is cancelled. */
+export function takeCancelAnswer(
+  order: OrderState,
+  answer: { readonly accepted: true } | { readonly accepted: false; readonly reason: string },
+): OrderDecision {
+  if (order.cancelRequest?.state !== "requested") return { state: order, events: [] };
+  return {
+    state: {
+      ...order,
+      cancelRequest: { ...order.cancelRequest, state: answer.accepted ? "accepted" : "refused" },
+    },
+    events: [
+      answer.accepted ? { kind: "cancel_accepted" } : { kind: "cancel_refused", reason: answer.reason },
+    ],
+  };
+}
+
+function withStage(order: OrderState, lineIds: readonly string[], stage: LineStage): OrderState {
+  const meant = new Set<string>(lineIds);
+  return { ...order, lines: order.lines.map((line) => (meant.has(line.lineId) ? { ...line, stage } : line)) };
+}

@@ -1,0 +1,35 @@
+import type { ChannelPackageId, UserId } from "../ids.ts";
+import type { ChannelStatus } from "./channel-order.ts";
+import type { StockRefusalReason } from "../stock/operation.ts";
+
+/** What happened to an order, in the past tense; the order's timeline is made of these. */
+export type OrderEvent =
+  | { readonly kind: "order_received"; readonly status: ChannelStatus; readonly lines: number }
+  | { readonly kind: "status_changed"; readonly from: ChannelStatus; readonly to: ChannelStatus }
+  /** Late or impossible news: noted, and nothing changed. */
+  | { readonly kind: "news_refused"; readonly from: ChannelStatus; readonly to: ChannelStatus }
+  | { readonly kind: "order_paid"; readonly paidAt: string }
+  /** Deadlines, packages, tracking number, SKU numbers or flags; the names say which. */
+  | { readonly kind: "details_changed"; readonly changed: readonly string[] }
+  | { readonly kind: "lines_untracked"; readonly lineIds: readonly string[] }
+  | { readonly kind: "lines_reserved"; readonly lineIds: readonly string[]; readonly fromQueue: boolean }
+  | { readonly kind: "lines_short"; readonly lineIds: readonly string[] }
+  | { readonly kind: "lines_ranked"; readonly lineIds: readonly string[]; readonly paidAt: string }
+  | { readonly kind: "lines_cancelled"; readonly lineIds: readonly string[] }
+  | { readonly kind: "lines_released"; readonly lineIds: readonly string[] }
+  | { readonly kind: "lines_left"; readonly lineIds: readonly string[]; readonly how: "arranged" | "seen" }
+  | { readonly kind: "lines_shipped"; readonly lineIds: readonly string[] }
+  | { readonly kind: "lines_returned_to_stock"; readonly lineIds: readonly string[] }
+  | {
+      readonly kind: "stock_refused";
+      readonly lineId: string;
+      readonly operation: string;
+      readonly reason: StockRefusalReason;
+    }
+  | { readonly kind: "shipment_arranged"; readonly packageIds: readonly ChannelPackageId[] }
+  | { readonly kind: "shipment_refused"; readonly reason: string }
+  | { readonly kind: "cancel_requested"; readonly by: UserId | null; readonly reason: string }
+  | { readonly kind: "cancel_accepted" }
+  | { readonly kind: "cancel_refused"; readonly reason: string };
+
+export type OrderEventKind = OrderEvent["kind"];

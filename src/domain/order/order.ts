@@ -1,0 +1,142 @@
+import type { ChannelLineId, ChannelPackageId, ChannelSkuId, LocationId, SkuId, UserId } from "../ids.ts";
+import type { ChannelStatus } from "./channel-order.ts";
+import { isFinal, type OrderSummary, summaryOf } from "./transitions.ts";
+
+/**
+ * Where a line stands with its units.
+ *
+ * `new` → `held` or `short` → `held` → `arranged` (it leaves; the stock is being told) → `shipped`.
+ * A cancelled line is `closing` until its units are free, then `cancelled`; one that was shipped and not handed over is
+ * `reversing`, then `reversed`. `untracked` lines left before we opened the stock and never touch it.
+ */
+export const lineStages = [
+  "new",
+  "held",
+  "short",
+  "arranged",
+  "shipped",
+  "closing",
+  "cancelled",
+  "reversing",
+  "reversed",
+  "untracked",
+] as const;
+export type LineStage = (typeof lineStages)[number];
+
+export interface OrderLine {
+  readonly lineId: ChannelLineId;
+  /** Null while the channel's SKU is not in our catalogue. */
+  readonly skuId: SkuId | null;
+  readonly channelSkuId: ChannelSkuId;
+  readonly quantity: number;
+  readonly packageId: ChannelPackageId | null;
+  readonly stage: LineStage;
+  /** Rises when the line is asked for anew, so that an old answer is never mistaken for a new one. */
+  readonly generation: number;
+  /** The paid time that the queue knows of; only while short. */
+  readonly rankedPaidAt: string | null;
+}
+
+export interface OrderState {
+  readonly orderRef: string;
+  readonly channelStatus: ChannelStatus;
+  /** The channel forbids fulfilment for now. */
+  readonly channelOnHold: boolean;
+  readonly buyerRequestsCancel: boolean;
+  readonly shipping: "channel" | "seller";
+  /** Where its units must come from; null when the channel does not say or we do not know the warehouse. */
+  readonly locationId: LocationId | null;
+  readonly orderedAt: string;
+  readonly paidAt: string | null;
+  readonly shipBy: string | null;
+  readonly cancelBy: string | null;
+  readonly trackingNumber: string | null;
+  /** The channel's reason for declining our last shipment; cleared by news. */
+  readonly shipmentRefusal: string | null;
+  readonly cancelRequest: CancelRequest | null;
+  readonly lines: readonly OrderLine[];
+}
+
+/** A person's wish to cancel, on its way to the channel. */
+export interface CancelRequest {
+  readonly state: "requested" | "accepted" | "refused";
+  readonly reason: string;
+  readonly by: UserId | null;
+}
+
+/** Why an order does not move on, the most pressing reason first. */
+export type Hold =
+  | "unknown_sku"
+  | "shortage"
+  | "cancelling"
+  | "cancel_requested"
+  | "shipment_refused"
+  | "carrier"
+  | "remorse";
+
+export function holdOf(order: OrderState): Hold | null {
+  if (isFinal(order.channelStatus)) return null;
+  const toBeShipped = order.lines.some((line) => ["new", "held", "short"].includes(line.stage));
+  if (!toBeShipped) return null;
+  if (order.lines.some((line) => line.skuId === null && line.stage === "new")) return "unknown_sku";
+  if (order.cancelRequest !== null && order.cancelRequest.state !== "refused") return "cancelling";
+  if (order.lines.some((line) => line.stage === "short")) return "shortage";
+  if (order.buyerRequestsCancel) return "cancel_requested";
+  if (order.shipmentRefusal !== null) return "shipment_refused";
+  if (order.channelOnHold || order.channelStatus === "on_hold") return "remorse";
+  if (order.shipping === "seller" && order.channelStatus === "awaiting_shipment") return "carrier";
+  return null;
+}
+
+/** Holds that only a person can end. A shortage is one of them: somebody must find units, or say no to the buyer. */
+export function needsAttention(order: OrderState): boolean {
+  const hold = holdOf(order);
+  return hold !== null && hold !== "remorse" && hold !== "cancelling";
+}
+
+/** What will happen next and who must act, for people. */
+export function nextStepOf(order: OrderState): string {
+  const hold = holdOf(order);
+  switch (hold) {
+    case "unknown_sku":
+      return "Add the unknown SKU to the catalogue: its units cannot be reserved.";
+    case "shortage":
+      return "Waits for units in the fair queue: raise the stock, or cancel the order.";
+    case "cancelling":
+      return "The cancellation is with the channel.";
+    case "cancel_requested":
+      return "The buyer asks to cancel: accept by cancelling the order, or answer in the Seller Center.";
+    case "shipment_refused":
+      return `The channel declined the shipment (${order.shipmentRefusal ?? "no reason"}): look at the order in the Seller Center.`;
+    case "carrier":
+      return "Ships with the seller's own carrier: hand it over and enter the tracking number.";
+    case "remorse":
+      return "Paid. The buyer may still cancel; ships when the channel releases it.";
+    case null:
+      return plainNextStep(order.channelStatus);
+  }
+}
+
+function plainNextStep(status: ChannelStatus): string {
+  switch (status) {
+    case "unpaid":
+      return "Waits for payment; units are reserved.";
+    case "on_hold":
+    case "awaiting_shipment":
+    case "partially_shipping":
+      return "The shipment is being arranged with the channel.";
+    case "awaiting_collection":
+      return "Waits for the carrier.";
+    case "in_transit":
+      return "On its way to the buyer.";
+    case "delivered":
+      return "Delivered. Closes when the after-sales period is over.";
+    case "completed":
+    case "cancelled":
+      return "Nothing: the order is closed.";
+  }
+}
+
+export function orderSummaryOf(order: OrderState): OrderSummary {
+  return summaryOf(order.channelStatus);
+}

@@ -1,0 +1,28 @@
+import type { ChannelOrderId, ShopId, SkuId } from "../domain/ids.ts";
+
+/** Every workflow's id and every task queue's name, built here and nowhere else, from business keys alone. */
+export function orderWorkflowId(shopId: ShopId, orderId: ChannelOrderId): string {
+  return `order/${shopId}/${orderId}`;
+}
+
+export function skuWorkflowId(skuId: SkuId): string {
+  return `sku/${skuId}`;
+}
+
+/**
+ * Task queues by class of work. Orders and SKU entities have Workers of their own: an order's local activity holds its
+ * workflow-task slot while it waits for an entity, and on one Worker the waiting would starve the awaited.
+ */
+export interface TaskQueues {
+  readonly orders: string;
+  readonly inventory: string;
+  readonly tiktok: string;
+}
+
+/** @param prefix keeps the queues of one test apart from another's; empty in production. */
+export function taskQueues(prefix = ""): TaskQueues {
+  return { orders: `${prefix}orders`, inventory: `${prefix}inventory`, tiktok: `${prefix}tiktok` };
+}
+
+/** Temporal priority: 1 is the most urgent, 3 the default. */
+export const priorities = { fulfilment: 1, webhooks: 2, schedules: 3, bulk: 4 } as const;

@@ -1,0 +1,56 @@
+import { defineSearchAttributeKey, SearchAttributeType } from "@temporalio/common";
+import { defineSignal, defineUpdate } from "@temporalio/workflow";
+import type { Refusal } from "../domain/decision.ts";
+import type { ChannelOrderId, ShopId, SkuId, TenantId, UserId } from "../domain/ids.ts";
+import type { CancelRefusal } from "../domain/order/decide.ts";
+import type { StockAnswer, StockOperation } from "../domain/stock/operation.ts";
+
+/**
+ * What workflows are told and asked. Everything here is plain JSON and free of personal data: histories keep it.
+ */
+export interface OrderInput {
+  readonly tenantId: TenantId;
+  readonly shopId: ShopId;
+  readonly orderId: ChannelOrderId;
+  /** Carried over continue-as-new: what was not worked off yet. */
+  readonly carried?: { readonly news: boolean } | undefined;
+  /** Of all Workers that the order reaches; see `taskQueues`. */
+  readonly queuePrefix?: string | undefined;
+}
+
+/** A snapshot was stored: look. Also sent when the stock has served a shortage of the order. */
+export const orderNews = defineSignal<[{ readonly cause: string }]>("orderNews");
+
+export type CancelAnswer = { readonly accepted: true } | Refusal<CancelRefusal | "channel_refused">;
+
+/** A person cancels the order as its seller; answered when the channel has. */
+export const cancelOrder = defineUpdate<
+  CancelAnswer,
+  [{ readonly reason: string; readonly by: UserId | null }]
+>("cancelOrder");
+
+export interface SkuInput {
+  readonly tenantId: TenantId;
+  readonly skuId: SkuId;
+  readonly queuePrefix?: string | undefined;
+  /** Carried over continue-as-new: an offer that must still be pushed. */
+  readonly offerPending?: boolean | undefined;
+}
+
+/** Applies operations to the SKU's stock; one answer for each, in their order. */
+export const applyOperations = defineUpdate<readonly StockAnswer[], [readonly StockOperation[]]>(
+  "applyOperations",
+);
+
+/** The SKU's numbers changed otherwise than by a sale: its listings must be compared and pushed. */
+export const offerChanged = defineSignal<[]>("offerChanged");
+
+/** What an operator can search for in the Temporal Web UI. */
+export const searchAttributes = {
+  shop: defineSearchAttributeKey("CfShop", SearchAttributeType.KEYWORD),
+  order: defineSearchAttributeKey("CfOrder", SearchAttributeType.KEYWORD),
+  orderStatus: defineSearchAttributeKey("CfOrderStatus", SearchAttributeType.KEYWORD),
+  sku: defineSearchAttributeKey("CfSku", SearchAttributeType.KEYWORD),
+  needsAttention: defineSearchAttributeKey("CfNeedsAttention", SearchAttributeType.BOOL),
+  shipBy: defineSearchAttributeKey("CfShipBy", SearchAttributeType.DATETIME),
+} as const;
