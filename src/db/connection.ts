@@ -41,10 +41,15 @@ export function openDatabase(options: DatabaseOptions): Database {
   return new Kysely<DB>({ dialect: new PostgresDialect({ pool }) });
 }
 
-function getTypeParser(type: pg.types.TypeId): (value: string) => unknown {
-  if (type === pg.types.builtins.TIMESTAMPTZ) return (text) => new Date(text).toISOString();
-  if (type === pg.types.builtins.INT8) return parseBigInteger;
-  return pg.types.getTypeParser<string>(type) as (value: string) => unknown;
+const timestampWithTimeZone: number = pg.types.builtins.TIMESTAMPTZ;
+const bigInteger: number = pg.types.builtins.INT8;
+
+function getTypeParser(type: number): (value: string) => unknown {
+  if (type === timestampWithTimeZone) return (text) => new Date(text).toISOString();
+  if (type === bigInteger) return parseBigInteger;
+  return pg.types.getTypeParser(type as Parameters<typeof pg.types.getTypeParser>[0]) as (
+    value: string,
+  ) => unknown;
 }
 
 function parseBigInteger(text: string): number {

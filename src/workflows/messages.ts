@@ -43,7 +43,7 @@ export const applyOperations = defineUpdate<readonly StockAnswer[], [readonly St
 );
 
 /** The SKU's numbers changed otherwise than by a sale: its listings must be compared and pushed. */
-export const offerChanged = defineSignal<[]>("offerChanged");
+export const offerChanged = defineSignal("offerChanged");
 
 /** What an operator can search for in the Temporal Web UI. */
 export const searchAttributes = {

@@ -279,10 +279,12 @@ function afterRefusal(
 ): OrderLine {
   switch (operation) {
     case "reserve":
-      // Closed before it was asked for: ask under a new generation unless it is meant to close.
-      return reason === "claim_closed" && line.stage === "new"
+      // Closed before it was asked for: ask under a new generation. Anything else leaves the line without its units,
+      // which is what a shortage is: the order is held and somebody looks.
+      if (line.stage !== "new") return line;
+      return reason === "claim_closed"
         ? { ...line, generation: line.generation + 1 }
-        : line;
+        : { ...line, stage: "short", rankedPaidAt: paidAt };
     case "release":
       return reason === "already_shipped" && line.stage === "closing"
         ? { ...line, stage: "reversing" }
