@@ -26,7 +26,7 @@ export function openDatabase(options: DatabaseOptions): Database {
   const pool = new pg.Pool({
     connectionString: options.url,
     max: options.poolSize,
-    types: { getTypeParser: getTypeParser as typeof pg.types.getTypeParser },
+    types: valueTypes(),
     options: [
       `-c role=${options.role}`,
       `-c statement_timeout=${timeout}`,
@@ -41,15 +41,11 @@ export function openDatabase(options: DatabaseOptions): Database {
   return new Kysely<DB>({ dialect: new PostgresDialect({ pool }) });
 }
 
-const timestampWithTimeZone: number = pg.types.builtins.TIMESTAMPTZ;
-const bigInteger: number = pg.types.builtins.INT8;
-
-function getTypeParser(type: number): (value: string) => unknown {
-  if (type === timestampWithTimeZone) return (text) => new Date(text).toISOString();
-  if (type === bigInteger) return parseBigInteger;
-  return pg.types.getTypeParser(type as Parameters<typeof pg.types.getTypeParser>[0]) as (
-    value: string,
-  ) => unknown;
+function valueTypes(): pg.TypeOverrides {
+  const types = new pg.TypeOverrides();
+  types.setTypeParser(pg.types.builtins.TIMESTAMPTZ, (text) => new Date(text).toISOString());
+  types.setTypeParser(pg.types.builtins.INT8, parseBigInteger);
+  return types;
 }
 
 function parseBigInteger(text: string): number {

@@ -136,6 +136,7 @@ export interface OrderLines {
   ordered: number;
   package_id: string | null;
   product_name: string;
+  ranked_paid_at: string | null;
   reserved: Generated<number>;
   returned_damaged: Generated<number>;
   returned_good: Generated<number>;
@@ -149,7 +150,12 @@ export interface OrderLines {
 }
 
 export interface Orders {
+  buyer_requests_cancel: Generated<boolean>;
   cancel_by: string | null;
+  cancel_reason: string | null;
+  cancel_requested_by: string | null;
+  cancel_state: string | null;
+  channel_on_hold: Generated<boolean>;
   channel_order_id: string;
   channel_status: string;
   created_at: Generated<string>;
@@ -157,7 +163,6 @@ export interface Orders {
   event_sequence: Generated<number>;
   handled_version: Generated<number>;
   hold: string | null;
-  hold_detail: string | null;
   id: Generated<string>;
   needs_attention: Generated<boolean>;
   next_step: string;
@@ -166,6 +171,7 @@ export interface Orders {
   paid_at: string | null;
   recipient: Buffer | null;
   ship_by: string | null;
+  shipment_refusal: string | null;
   shipping: string;
   shop_id: string;
   snapshot_version: number;
