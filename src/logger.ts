@@ -34,8 +34,9 @@ export function createLogger(
   const logger = destination === undefined ? pino(settings) : pino(settings, destination);
   // Formatters are not asked about what a child is bound to. Children inherit this method from their parent.
   Object.defineProperty(logger, "child", {
-    value: new Proxy(Reflect.get(logger, "child") as (...args: unknown[]) => Logger, {
-      apply: (child, parent, [bindings, ...rest]) => Reflect.apply(child, parent, [hide(bindings), ...rest]),
+    value: new Proxy(Reflect.get(logger, "child") as unknown as (...values: unknown[]) => Logger, {
+      apply: (child, parent, [bindings, ...rest]: unknown[]) =>
+        Reflect.apply(child, parent, [hide(bindings), ...rest]),
     }),
   });
   return logger;
