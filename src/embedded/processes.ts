@@ -3,6 +3,7 @@ import fs from "node:fs";
 import path from "node:path";
 import readline from "node:readline";
 import { promisify } from "node:util";
+import { inheritedEnvironment } from "./environment.ts";
 
 /**
  * Child processes that end with us, whatever happens to us.
@@ -28,7 +29,7 @@ export interface ProcessOptions {
   readonly stopSignal?: "TERM" | "INT";
   /** Seconds it has from being asked to being killed. */
   readonly graceSeconds: number;
-  /** Where its output is appended; kept in memory only when there is none. */
+  /** Where its output goes; only the newest lines are kept, in memory, when there is none. */
   readonly logFile?: string;
   /** Told each line of its output. */
   readonly onLine?: (line: string) => void;
@@ -78,7 +79,7 @@ export function startProcess(options: ProcessOptions): RunningProcess {
       stdio: ["pipe", "pipe", "pipe"],
       ...(options.workingFolder === undefined ? {} : { cwd: options.workingFolder }),
       ...options.user,
-      env: childEnvironment(options.environment ?? {}),
+      env: inheritedEnvironment(options.environment),
     },
   );
   const lines: string[] = [];
@@ -109,21 +110,20 @@ export function startProcess(options: ProcessOptions): RunningProcess {
   };
 }
 
-/** Runs our own entry points from source or from the build, whichever this file is part of. */
+/** Starts one of our own entry points, from source or from the build, whichever this file is part of. */
 export function startOwn(
-  options: Omit<ProcessOptions, "command" | "args"> & {
-    readonly file: string;
-    readonly args: readonly string[];
-  },
+  file: string,
+  options: Omit<ProcessOptions, "command" | "workingFolder">,
 ): RunningProcess {
+  const root = path.resolve(import.meta.dirname, "../..");
   const fromSource = import.meta.filename.endsWith(".ts");
-  const file = path.resolve(import.meta.dirname, "../..", options.file);
+  const entry = path.join(root, fromSource ? file : file.replace(/\.ts$/, ".js"));
   return startProcess({
     ...options,
     command: process.execPath,
-    args: fromSource
-      ? ["--import", "tsx", file, ...options.args]
-      : [file.replace(/\.ts$/, ".js"), ...options.args],
+    args: [...(fromSource ? ["--import", "tsx"] : []), entry, ...options.args],
+    // Node looks for "tsx" from here.
+    workingFolder: root,
   });
 }
 
@@ -141,18 +141,11 @@ export async function commandOf(pid: number): Promise<string | null> {
   }
 }
 
-function childEnvironment(changes: Readonly<Record<string, string | null>>): NodeJS.ProcessEnv {
-  // eslint-disable-next-line no-restricted-properties -- handed on to the child as it is; nothing here reads it
-  const environment: NodeJS.ProcessEnv = { ...process.env };
-  for (const [key, value] of Object.entries(changes)) {
-    if (value === null) Reflect.deleteProperty(environment, key);
-    else environment[key] = value;
-  }
-  return environment;
-}
-
 function openLog(file: string): fs.WriteStream {
   fs.mkdirSync(path.dirname(file), { recursive: true });
+  // One file a start and the one before it: enough to look back, and nothing grows for ever.
+  fs.rmSync(`${file}.previous`, { force: true });
+  if (fs.existsSync(file)) fs.renameSync(file, `${file}.previous`);
   return fs.createWriteStream(file, { flags: "a" });
 }
 
