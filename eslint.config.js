@@ -64,7 +64,7 @@ const layers = {
     why: "zero set-up starts processes; it contains no product logic",
   },
 };
-const sharedWiring = ["config", "logger", "metrics", "temporal"];
+const sharedWiring = ["config", "logger", "metrics", "temporal", "workers"];
 
 /** Entry points connect parts and may import anything. */
 const entryPoints = [

@@ -432,3 +432,27 @@ async function appendSnapshot(
     })
     .execute();
 }
+
+/** Orders of a shop whose newest stored snapshot has waited longer than this for their workflow; at most 200. */
+export async function findUnhandledOrders(
+  transaction: TenantTransaction,
+  shopId: ShopId,
+  olderThanSeconds: number,
+): Promise<readonly ChannelOrderId[]> {
+  const rows = await transaction
+    .selectFrom("orders")
+    .innerJoin("order_snapshots as latest", (join) =>
+      join
+        .onRef("latest.tenant_id", "=", "orders.tenant_id")
+        .onRef("latest.order_id", "=", "orders.id")
+        .onRef("latest.version", "=", "orders.snapshot_version"),
+    )
+    .where("orders.shop_id", "=", shopId)
+    .whereRef("orders.handled_version", "<", "orders.snapshot_version")
+    .where("latest.stored_at", "<", sql<string>`now() - make_interval(secs => ${olderThanSeconds})`)
+    .orderBy("latest.stored_at")
+    .limit(200)
+    .select("orders.channel_order_id")
+    .execute();
+  return rows.map((row) => asId<"ChannelOrder">(row.channel_order_id));
+}

@@ -19,6 +19,7 @@ import {
 import type { WaitingClaim } from "../domain/stock/shortage-queue.ts";
 import type { Database } from "./connection.ts";
 import { isRefusedByDatabase } from "./failure.ts";
+import { setSyncStatus } from "./offers.ts";
 import { appendToOutbox } from "./outbox.ts";
 import { type TenantTransaction, withTenant } from "./tenant.ts";
 
@@ -264,6 +265,7 @@ async function writeResult(
   if (result.movements.length > 0) await appendMovements(transaction, tenantId, skuId, result);
   if (result.claims.size > 0) await saveClaims(transaction, tenantId, skuId, result);
   if (result.applied.length > 0) await appendOperations(transaction, tenantId, skuId, result);
+  if (result.offerChanged) await setSyncStatus(transaction, skuId, "pending");
   await appendToOutbox(transaction, tenantId, [
     ...result.served.map(({ claim }) => ({
       kind: "wake_order" as const,

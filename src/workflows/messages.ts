@@ -12,8 +12,6 @@ export interface OrderInput {
   readonly tenantId: TenantId;
   readonly shopId: ShopId;
   readonly orderId: ChannelOrderId;
-  /** Carried over continue-as-new: what was not worked off yet. */
-  readonly carried?: { readonly news: boolean } | undefined;
   /** Of all Workers that the order reaches; see `taskQueues`. */
   readonly queuePrefix?: string | undefined;
 }
@@ -35,7 +33,12 @@ export interface SkuInput {
   readonly queuePrefix?: string | undefined;
   /** Carried over continue-as-new: an offer that must still be pushed. */
   readonly offerPending?: boolean | undefined;
+  /** Events after which the run continues as new; tests lower it. */
+  readonly historyLengthMaximum?: number | undefined;
 }
+
+/** Type of the failure with which an entity that is about to continue as new (or is full) turns a request away. */
+export const entityIsClosing = "EntityIsClosing";
 
 /** Applies operations to the SKU's stock; one answer for each, in their order. */
 export const applyOperations = defineUpdate<readonly StockAnswer[], [readonly StockOperation[]]>(

@@ -52,6 +52,7 @@ async function orders(db: Kysely<unknown>): Promise<void> {
      create unique index orders_by_reference on orders (tenant_id, order_ref);
      create index orders_recent on orders (tenant_id, ordered_at desc, id desc);
      create index orders_by_status on orders (tenant_id, status, ordered_at desc, id desc);
+     create index orders_unhandled on orders (tenant_id, shop_id) where handled_version < snapshot_version;
      create index orders_needing_attention on orders (tenant_id, ordered_at desc, id desc) where needs_attention`,
   );
   await tenantTable(db, "orders", { app: "select, insert, update" });

@@ -1,0 +1,19 @@
+import { ApplicationFailure } from "@temporalio/common";
+import { ChannelFailure } from "../integrations/ports/failure.ts";
+
+/**
+ * Tells Temporal what a channel's failure means: whether trying again can help, and when to come back. Only the kind and
+ * the channel's own code travel into the history.
+ */
+export function asActivityFailure(error: unknown): unknown {
+  if (!(error instanceof ChannelFailure)) return error;
+  const retryAfter = error.retryAt === null ? null : Math.max(100, error.retryAt - Date.now());
+  return ApplicationFailure.create({
+    type: `channel_${error.kind}`,
+    message: error.message,
+    // Credentials are mended by people, and then the same call works: it is tried on, slowly.
+    nonRetryable: error.kind === "refused",
+    ...(retryAfter === null ? {} : { nextRetryDelay: retryAfter }),
+    ...(error.kind === "unauthorised" ? { nextRetryDelay: "1m" as const } : {}),
+  });
+}

@@ -1,0 +1,18 @@
+import type { ActivityDependencies } from "./dependencies.ts";
+import { createOfferActivities } from "./offer.ts";
+import { createOrderActivities } from "./order.ts";
+import { createShipmentActivities } from "./shipment.ts";
+import { createStockActivities } from "./stock.ts";
+
+export type { ActivityDependencies } from "./dependencies.ts";
+export type Activities = ReturnType<typeof createActivities>;
+
+/** Everything that workflows may call. Each Worker registers all of them; the task queues decide who runs what. */
+export function createActivities(dependencies: ActivityDependencies) {
+  return {
+    ...createOrderActivities(dependencies),
+    ...createStockActivities(dependencies),
+    ...createShipmentActivities(dependencies),
+    ...createOfferActivities(dependencies),
+  };
+}

@@ -1,0 +1,181 @@
+import {
+  findHeldReservations,
+  getLatestSnapshot,
+  type LockedOrder,
+  lockOrder,
+  saveDecision,
+} from "../db/orders.ts";
+import { appendToOutbox, type OutboxMessage } from "../db/outbox.ts";
+import { type TenantTransaction, withTenant } from "../db/tenant.ts";
+import { isRefusal, type Refusal } from "../domain/decision.ts";
+import type { TenantId } from "../domain/ids.ts";
+import { commandsFor } from "../domain/order/commands.ts";
+import {
+  type CancelRefusal,
+  type LineAnswer,
+  type OrderDecision,
+  receiveOrder,
+  requestCancel,
+  takeCancelAnswer,
+  takeServed,
+  takeShipment,
+  takeSnapshot,
+  takeStockAnswers,
+} from "../domain/order/decide.ts";
+import type { OrderEvent } from "../domain/order/events.ts";
+import {
+  holdOf,
+  needsAttention,
+  nextStepOf,
+  type OrderState,
+  orderSummaryOf,
+} from "../domain/order/order.ts";
+import { isFinal } from "../domain/order/transitions.ts";
+import { savePackages } from "../db/packages.ts";
+import type { ActivityDependencies } from "./dependencies.ts";
+import type { OrderKey, OrderReport, OrderStep } from "./order-report.ts";
+
+export function createOrderActivities({ db }: ActivityDependencies) {
+  return {
+    /**
+     * Decides what follows from what happened to an order, writes it down, and says what to do next. One transaction under
+     * the order's lock; telling it the same again changes nothing.
+     */
+    async advanceOrder({ report, ...key }: OrderKey & { readonly report: OrderReport }): Promise<OrderStep> {
+      return await withTenant(db, key.tenantId, async (transaction) => {
+        const order = await lockOrder(transaction, key.shopId, key.orderId);
+        if (order === null) return { view: null, commands: [], cancelRefusal: null };
+        return await advance(transaction, key.tenantId, order, report);
+      });
+    },
+  };
+}
+
+async function advance(
+  transaction: TenantTransaction,
+  tenantId: TenantId,
+  order: LockedOrder,
+  report: OrderReport,
+): Promise<OrderStep> {
+  const latest =
+    order.handledVersion < order.snapshotVersion ? await getLatestSnapshot(transaction, order) : null;
+  const events: OrderEvent[] = [];
+  let state = order.state;
+  const take = (decision: OrderDecision) => {
+    state = decision.state;
+    events.push(...decision.events);
+    return decision.state;
+  };
+
+  if (state === null) {
+    if (latest === null) throw new Error(`Order ${order.id} has no snapshot`);
+    take(receiveOrder(latest.snapshot, latest.context));
+  } else {
+    // What was done is taken in before what is new: an answer belongs to the state that asked for it.
+    takeResults(state, report, take);
+    if (latest !== null) take(takeSnapshot(state, latest.snapshot, latest.context));
+  }
+  if (state === null) throw new Error(`Order ${order.id} was decided without a state`);
+
+  const waits = state.lines.some((line) => line.stage === "short");
+  if (waits && report.news === true)
+    take(takeServed(state, await findHeldReservations(transaction, state.orderRef)));
+  const cancelRefusal = takeWish(state, report, take);
+
+  await saveDecision(transaction, tenantId, order, {
+    state,
+    events,
+    handledVersion: order.snapshotVersion,
+    cause: latest?.cause ?? causeOf(report),
+  });
+  await causeEffects(transaction, tenantId, order, events);
+  const commands = commandsFor(state);
+  return { view: viewOf(state, commands.length === 0), commands, cancelRefusal };
+}
+
+function takeResults(
+  order: OrderState,
+  report: OrderReport,
+  take: (decision: OrderDecision) => OrderState,
+): void {
+  let state = order;
+  if (report.stock !== undefined) state = take(takeStockAnswers(state, report.stock.flatMap(lineAnswerOf)));
+  if (report.shipment !== undefined) state = take(takeShipment(state, report.shipment));
+  if (report.cancelResult !== undefined) take(takeCancelAnswer(state, report.cancelResult));
+}
+
+function lineAnswerOf({
+  lineId,
+  operation,
+  answer,
+}: NonNullable<OrderReport["stock"]>[number]): LineAnswer[] {
+  if (operation.kind === "adjust" || operation.kind === "open") return [];
+  const paidAt =
+    operation.kind === "reserve"
+      ? operation.rank.paidAt
+      : operation.kind === "rank"
+        ? operation.paidAt
+        : null;
+  return [{ lineId, generation: operation.claim.generation, operation: operation.kind, answer, paidAt }];
+}
+
+function takeWish(
+  state: OrderState,
+  report: OrderReport,
+  take: (decision: OrderDecision) => OrderState,
+): Refusal<CancelRefusal> | null {
+  if (report.cancelWish === undefined) return null;
+  const decision = requestCancel(state, report.cancelWish);
+  if (isRefusal<CancelRefusal>(decision)) return decision;
+  take(decision);
+  return null;
+}
+
+function causeOf(report: OrderReport): string {
+  if (report.stock !== undefined) return "stock";
+  if (report.cancelWish !== undefined) return "person";
+  if (report.shipment !== undefined || report.cancelResult !== undefined) return "channel";
+  return "news";
+}
+
+/** What the order's events cause outside of its workflow goes into the outbox of the same transaction. */
+async function causeEffects(
+  transaction: TenantTransaction,
+  tenantId: TenantId,
+  order: LockedOrder,
+  events: readonly OrderEvent[],
+): Promise<void> {
+  const reference = { orderId: order.id, orderRef: `${order.shopId}/${order.channelOrderId}` };
+  const messages: (OutboxMessage & { readonly key: string })[] = [];
+  for (const event of events) {
+    if (event.kind === "status_changed" && (event.to === "in_transit" || event.to === "delivered")) {
+      messages.push({ kind: "fetch_tracking", key: `${order.id}/${event.to}`, payload: reference });
+    }
+    if (event.kind === "shipment_arranged") {
+      await savePackages(transaction, tenantId, order.id, event.packageIds);
+      for (const packageId of event.packageIds) {
+        messages.push({
+          kind: "fetch_document",
+          key: `${order.id}/${packageId}`,
+          payload: { ...reference, packageId },
+        });
+      }
+    }
+  }
+  await appendToOutbox(transaction, tenantId, messages);
+}
+
+function viewOf(state: OrderState, nothingToDo: boolean): OrderStep["view"] {
+  const resolved = state.lines.every((line) =>
+    ["shipped", "cancelled", "reversed", "untracked"].includes(line.stage),
+  );
+  return {
+    status: orderSummaryOf(state),
+    channelStatus: state.channelStatus,
+    hold: holdOf(state),
+    nextStep: nextStepOf(state),
+    needsAttention: needsAttention(state),
+    shipBy: state.shipBy,
+    closed: isFinal(state.channelStatus) && resolved && nothingToDo,
+  };
+}

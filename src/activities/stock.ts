@@ -1,0 +1,96 @@
+import { type Client, WithStartWorkflowOperation, WorkflowUpdateFailedError } from "@temporalio/client";
+import { ApplicationFailure } from "@temporalio/common";
+import { applyStockBatch as applyInDatabase, type StockBatchOutcome } from "../db/stock.ts";
+import type { SkuId, TenantId } from "../domain/ids.ts";
+import type { StockAnswer, StockOperation } from "../domain/stock/operation.ts";
+import { skuWorkflowId, taskQueues } from "../workflows/addressing.ts";
+import { applyOperations, entityIsClosing, searchAttributes, type SkuInput } from "../workflows/messages.ts";
+import { createCoalescer } from "./coalescer.ts";
+import type { ActivityDependencies } from "./dependencies.ts";
+import type { StockRequest } from "./order-report.ts";
+
+const operationsPerUpdateMaximum = 1_000;
+const updateBytesMaximum = 256 * 1024;
+
+export function createStockActivities({ db, client, logger, queuePrefix }: ActivityDependencies) {
+  const ask = createCoalescer<{ tenantId: TenantId; operation: StockOperation }, StockAnswer>({
+    itemsMaximum: operationsPerUpdateMaximum,
+    sizeMaximum: updateBytesMaximum,
+    sizeOf: ({ operation }) => JSON.stringify(operation).length,
+    lingerMilliseconds: 3,
+    // A SKU belongs to one tenant, so all items of one key agree on it.
+    send: async (key, items) => {
+      const [first] = items;
+      if (first === undefined) return [];
+      const input: SkuInput = {
+        tenantId: first.tenantId,
+        skuId: key as SkuId,
+        ...(queuePrefix === "" ? {} : { queuePrefix }),
+      };
+      return await askEntity(
+        client,
+        input,
+        items.map(({ operation }) => operation),
+      );
+    },
+  });
+
+  return {
+    /** Asks the entities of the SKUs; one answer for each operation, in their order. May be asked again. */
+    async requestStock({ tenantId, operations }: StockRequest): Promise<readonly StockAnswer[]> {
+      return await Promise.all(operations.map(({ skuId, operation }) => ask(skuId, { tenantId, operation })));
+    },
+
+    /** Applies a batch of one SKU in one transaction; called by the SKU's entity alone. */
+    async applyStockBatch(batch: {
+      readonly tenantId: TenantId;
+      readonly skuId: SkuId;
+      readonly operations: readonly StockOperation[];
+    }): Promise<Omit<StockBatchOutcome, "poisoned">> {
+      const { poisoned, ...outcome } = await applyInDatabase(
+        db,
+        batch.tenantId,
+        batch.skuId,
+        batch.operations,
+      );
+      for (const each of poisoned) {
+        logger.error(
+          { skuId: batch.skuId, ...each },
+          "The database refused a stock operation that stood alone",
+        );
+      }
+      return outcome;
+    },
+  };
+}
+
+/** Times that a request is sent again to an entity that is about to continue as new. */
+const closingRetriesMaximum = 50;
+
+async function askEntity(
+  client: Client,
+  input: SkuInput,
+  operations: readonly StockOperation[],
+): Promise<readonly StockAnswer[]> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await client.workflow.executeUpdateWithStart(applyOperations, {
+        args: [operations],
+        startWorkflowOperation: new WithStartWorkflowOperation("skuInventory", {
+          workflowId: skuWorkflowId(input.skuId),
+          taskQueue: taskQueues(input.queuePrefix).inventory,
+          args: [input],
+          workflowIdConflictPolicy: "USE_EXISTING",
+          typedSearchAttributes: [{ key: searchAttributes.sku, value: input.skuId }],
+        }),
+      });
+    } catch (error) {
+      const closing =
+        error instanceof WorkflowUpdateFailedError &&
+        error.cause instanceof ApplicationFailure &&
+        error.cause.type === entityIsClosing;
+      if (!closing || attempt >= closingRetriesMaximum) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+}

@@ -1,0 +1,15 @@
+import { sql } from "kysely";
+import { asId, type ShopId, type TenantId } from "../domain/ids.ts";
+import type { Database } from "./connection.ts";
+
+export interface ConnectedShop {
+  readonly tenantId: TenantId;
+  readonly shopId: ShopId;
+}
+
+/** Every connected shop of every tenant; only ids, through the directory's function. */
+export async function listShops(db: Database): Promise<readonly ConnectedShop[]> {
+  const { rows } = await sql<{ tenant_id: string; shop_id: string }>`
+    select tenant_id, shop_id from list_shops() where status = 'connected'`.execute(db);
+  return rows.map((row) => ({ tenantId: asId<"Tenant">(row.tenant_id), shopId: asId<"Shop">(row.shop_id) }));
+}

@@ -1,0 +1,94 @@
+import {
+  type ClaimedDelivery,
+  claimDeliveries,
+  completeDeliveries,
+  failDeliveries,
+  postponeDeliveries,
+} from "../db/webhook-deliveries.ts";
+import { asId, type ChannelOrderId } from "../domain/ids.ts";
+import { ChannelFailure } from "../integrations/ports/failure.ts";
+import type { ShopKey } from "../integrations/ports/sales-channel.ts";
+import type { IntakeDependencies } from "./dependencies.ts";
+import { takeOrders } from "./take-orders.ts";
+
+const claimMaximum = 200;
+const leaseSeconds = 60;
+/** TikTok Shop gives the details of at most 50 orders a call. */
+const ordersPerCallMaximum = 50;
+/** How long a delivery waits when something outside of it has failed. */
+const worldRetryMilliseconds = 2_000;
+
+/**
+ * One pass over the waiting deliveries: their orders are fetched, up to 50 a call, and taken in. A fault of the world (the
+ * channel, its budget, Postgres, Temporal) puts them back without counting; an order that the channel does not know (yet)
+ * counts, since it may be the message that is wrong.
+ *
+ * @returns how many deliveries there were.
+ */
+export async function dispatchDeliveries(dependencies: IntakeDependencies): Promise<number> {
+  const claimed = await claimDeliveries(dependencies.db, claimMaximum, leaseSeconds);
+  const byShop = new Map<string, ClaimedDelivery[]>();
+  for (const delivery of claimed) {
+    const known = byShop.get(delivery.shopId);
+    if (known === undefined) byShop.set(delivery.shopId, [delivery]);
+    else known.push(delivery);
+  }
+  await Promise.all([...byShop.values()].map((deliveries) => dispatchShop(dependencies, deliveries)));
+  return claimed.length;
+}
+
+async function dispatchShop(
+  dependencies: IntakeDependencies,
+  deliveries: readonly ClaimedDelivery[],
+): Promise<void> {
+  const [first] = deliveries;
+  if (first === undefined) return;
+  const shop: ShopKey = { tenantId: first.tenantId, shopId: first.shopId };
+  const byOrder = new Map<ChannelOrderId, ClaimedDelivery[]>();
+  for (const delivery of deliveries) {
+    const orderId = asId<"ChannelOrder">(delivery.channelOrderId);
+    const known = byOrder.get(orderId);
+    if (known === undefined) byOrder.set(orderId, [delivery]);
+    else known.push(delivery);
+  }
+  const orderIds = [...byOrder.keys()];
+  for (let start = 0; start < orderIds.length; start += ordersPerCallMaximum) {
+    await dispatchOrders(dependencies, shop, byOrder, orderIds.slice(start, start + ordersPerCallMaximum));
+  }
+}
+
+async function dispatchOrders(
+  dependencies: IntakeDependencies,
+  shop: ShopKey,
+  byOrder: ReadonlyMap<ChannelOrderId, readonly ClaimedDelivery[]>,
+  orderIds: readonly ChannelOrderId[],
+): Promise<void> {
+  const { db, channel, timeScale, logger } = dependencies;
+  const idsOf = (ids: readonly ChannelOrderId[]) =>
+    ids.flatMap((orderId) => (byOrder.get(orderId) ?? []).map(({ id }) => id));
+  try {
+    const fetched = await channel.fetchOrders(shop, orderIds, 2);
+    await takeOrders(
+      dependencies,
+      shop,
+      fetched,
+      (orderId) => `webhook ${byOrder.get(orderId)?.at(-1)?.id ?? ""}`,
+    );
+    const found = new Set(fetched.map(({ order }) => order.orderId));
+    await completeDeliveries(db, idsOf([...found]));
+    const missing = orderIds.filter((orderId) => !found.has(orderId));
+    await failDeliveries(db, idsOf(missing), "The channel does not know the order (yet)", timeScale);
+  } catch (error) {
+    const retryAt = error instanceof ChannelFailure ? error.retryAt : null;
+    logger.warn(
+      { err: error, ...shop, orders: orderIds.length },
+      "Deliveries wait: something outside of them failed",
+    );
+    await postponeDeliveries(
+      db,
+      idsOf(orderIds),
+      new Date(retryAt ?? Date.now() + worldRetryMilliseconds),
+      error instanceof Error ? error.message : String(error),
+    );
+  }
+}

@@ -1,0 +1,19 @@
+import type { Client } from "@temporalio/client";
+import type { Logger } from "pino";
+import type { Database } from "../db/connection.ts";
+import type { SalesChannel } from "../integrations/ports/sales-channel.ts";
+
+/** What the intake works with; built at the entry point and handed in. */
+export interface IntakeDependencies {
+  /** Acts as `cf_dispatcher`: claims across tenants, then enters one. */
+  readonly db: Database;
+  readonly channel: SalesChannel;
+  readonly client: Client;
+  /** 32 bytes; encrypts recipients. */
+  readonly secretKey: Buffer;
+  readonly logger: Logger;
+  /** Keeps the task queues of one test apart from another's; empty in production. */
+  readonly queuePrefix: string;
+  /** How much faster durations pass than on the clock. */
+  readonly timeScale: number;
+}

@@ -1,0 +1,33 @@
+import { dispatchDeliveries } from "./deliveries.ts";
+import type { IntakeDependencies } from "./dependencies.ts";
+import { type Loop, startLoop } from "./loop.ts";
+import { outboxClasses, workOffOutbox } from "./outbox.ts";
+import { sweepUnhandledOrders } from "./sweep.ts";
+
+/**
+ * The dispatcher: turns rows into what must follow from them. Any number of processes may run one; rows are claimed with a
+ * lease, and every effect may be repeated.
+ */
+export function startDispatcher(dependencies: IntakeDependencies): Loop {
+  const { logger } = dependencies;
+  const loops = [
+    startLoop("deliveries", () => dispatchDeliveries(dependencies), { restMilliseconds: 100, logger }),
+    startLoop("outbox to workflows", () => workOffOutbox(dependencies, outboxClasses.workflows), {
+      restMilliseconds: 50,
+      logger,
+    }),
+    startLoop("outbox to the channel", () => workOffOutbox(dependencies, outboxClasses.channel), {
+      restMilliseconds: 500,
+      logger,
+    }),
+    startLoop("sweep", () => sweepUnhandledOrders(dependencies).then(() => 0), {
+      restMilliseconds: 15_000,
+      logger,
+    }),
+  ];
+  return {
+    async stop() {
+      await Promise.all(loops.map((loop) => loop.stop()));
+    },
+  };
+}

@@ -1,0 +1,141 @@
+import pMap from "p-map";
+import {
+  type ClaimedMessage,
+  claimOutbox,
+  completeOutbox,
+  type OutboxKind,
+  postponeOutbox,
+} from "../db/outbox.ts";
+import { appendTracking, saveDocument } from "../db/packages.ts";
+import { withTenant } from "../db/tenant.ts";
+import { unreachable } from "../domain/assert.ts";
+import { asId, type ChannelOrderId, type ShopId, type TenantId } from "../domain/ids.ts";
+import { ChannelFailure } from "../integrations/ports/failure.ts";
+import type { ShopKey } from "../integrations/ports/sales-channel.ts";
+import { skuWorkflowId, taskQueues } from "../workflows/addressing.ts";
+import { offerChanged, searchAttributes, type SkuInput } from "../workflows/messages.ts";
+import type { IntakeDependencies } from "./dependencies.ts";
+import { tellOrder } from "./take-orders.ts";
+
+/** Messages to workflows go first and many at once; calls to the channel are few, since they share its rate budget. */
+export const outboxClasses = {
+  workflows: { kinds: ["wake_order", "push_offer"], claimMaximum: 200, atOnce: 20 },
+  channel: { kinds: ["fetch_tracking", "fetch_document"], claimMaximum: 20, atOnce: 4 },
+} as const satisfies Record<string, { kinds: readonly OutboxKind[]; claimMaximum: number; atOnce: number }>;
+
+const leaseSeconds = 60;
+/** A label's address is valid for 24 hours (TikTok Shop, get package shipping document). */
+const documentLifeMilliseconds = 24 * 3_600_000;
+
+/**
+ * One pass over the outbox: each message's effect, then its mark. A crash between the two repeats the effect, which is why
+ * each can be repeated.
+ *
+ * @returns how many messages there were.
+ */
+export async function workOffOutbox(
+  dependencies: IntakeDependencies,
+  { kinds, claimMaximum, atOnce }: (typeof outboxClasses)[keyof typeof outboxClasses],
+): Promise<number> {
+  const claimed = await claimOutbox(dependencies.db, kinds, claimMaximum, leaseSeconds);
+  const done: string[] = [];
+  await pMap(
+    claimed,
+    async (message) => {
+      try {
+        await carryOut(dependencies, message);
+        done.push(message.id);
+      } catch (error) {
+        await postpone(dependencies, message, error);
+      }
+    },
+    { concurrency: atOnce },
+  );
+  await completeOutbox(dependencies.db, done);
+  return claimed.length;
+}
+
+async function postpone(
+  { db, logger }: IntakeDependencies,
+  message: ClaimedMessage,
+  error: unknown,
+): Promise<void> {
+  const retryAt = error instanceof ChannelFailure ? error.retryAt : null;
+  const delay = Math.min(300_000, 1_000 * 2 ** Math.min(message.attempts, 8));
+  if (retryAt === null) {
+    logger.warn(
+      { err: error, kind: message.kind, attempts: message.attempts },
+      "A message of the outbox waits",
+    );
+  }
+  await postponeOutbox(
+    db,
+    [message.id],
+    new Date(retryAt ?? Date.now() + delay),
+    error instanceof Error ? error.message : String(error),
+  );
+}
+
+async function carryOut(dependencies: IntakeDependencies, message: ClaimedMessage): Promise<void> {
+  switch (message.kind) {
+    case "wake_order": {
+      const { shop, orderId } = orderOf(message.tenantId, message.payload.orderRef);
+      await tellOrder(dependencies, shop, orderId, "stock served");
+      return;
+    }
+    case "push_offer":
+      await tellSku(dependencies, message.tenantId, message.payload.skuId);
+      return;
+    case "fetch_tracking": {
+      const { shop, orderId } = orderOf(message.tenantId, message.payload.orderRef);
+      const entries = await dependencies.channel.tracking(shop, orderId);
+      await withTenant(dependencies.db, message.tenantId, (transaction) =>
+        appendTracking(transaction, message.tenantId, message.payload.orderId, entries),
+      );
+      return;
+    }
+    case "fetch_document": {
+      const { shop } = orderOf(message.tenantId, message.payload.orderRef);
+      const { orderId, packageId } = message.payload;
+      const document = await dependencies.channel.shippingDocument(shop, asId<"ChannelPackage">(packageId));
+      await withTenant(dependencies.db, message.tenantId, (transaction) =>
+        saveDocument(transaction, orderId, packageId, {
+          ...document,
+          expiresAt: new Date(Date.now() + documentLifeMilliseconds).toISOString(),
+        }),
+      );
+      return;
+    }
+    default:
+      return unreachable(message);
+  }
+}
+
+function orderOf(
+  tenantId: TenantId,
+  orderRef: string,
+): { readonly shop: ShopKey; readonly orderId: ChannelOrderId } {
+  const separator = orderRef.indexOf("/");
+  const shopId: ShopId = asId<"Shop">(orderRef.slice(0, separator));
+  return { shop: { tenantId, shopId }, orderId: asId<"ChannelOrder">(orderRef.slice(separator + 1)) };
+}
+
+async function tellSku(
+  { client, queuePrefix }: IntakeDependencies,
+  tenantId: TenantId,
+  skuId: string,
+): Promise<void> {
+  const input: SkuInput = {
+    tenantId,
+    skuId: asId<"Sku">(skuId),
+    ...(queuePrefix === "" ? {} : { queuePrefix }),
+  };
+  await client.workflow.signalWithStart("skuInventory", {
+    workflowId: skuWorkflowId(input.skuId),
+    taskQueue: taskQueues(queuePrefix).inventory,
+    args: [input],
+    signal: offerChanged,
+    signalArgs: [],
+    typedSearchAttributes: [{ key: searchAttributes.sku, value: skuId }],
+  });
+}

@@ -1,0 +1,89 @@
+import { fileURLToPath } from "node:url";
+import {
+  bundleWorkflowCode,
+  type NativeConnection,
+  Worker,
+  type WorkflowBundleWithSourceMap,
+} from "@temporalio/worker";
+import type { Activities } from "./activities/index.ts";
+import { taskQueues } from "./workflows/addressing.ts";
+
+/**
+ * The Workers of one process. Orders and SKU entities have one each: an order's local activity holds its workflow-task
+ * slot while it waits for an entity, and on a shared Worker those who wait would starve those they wait for. Talks with
+ * TikTok Shop are plain activities on a third.
+ */
+export interface WorkersOptions {
+  readonly connection: NativeConnection;
+  readonly namespace: string;
+  readonly activities: Activities;
+  readonly bundle: WorkflowBundleWithSourceMap;
+  /** Keeps the queues of one test apart from another's; empty in production. */
+  readonly queuePrefix?: string;
+  /** Workflows kept in memory by the orders' Worker; 0 replays each from its start, to find what is not deterministic. */
+  readonly cachedWorkflowsMaximum?: number;
+}
+
+export interface RunningWorkers {
+  /** Lets what is under way end, within bounds, then stops. */
+  stop(): Promise<void>;
+  /** Settles when the Workers have ended; rejects when one has failed. */
+  readonly ended: Promise<void>;
+}
+
+/** Compiles the workflows into the one file that the Workers run in their sandbox. Takes a second or two. */
+export async function bundleWorkflows(): Promise<WorkflowBundleWithSourceMap> {
+  const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
+  return await bundleWorkflowCode({
+    workflowsPath: fileURLToPath(new URL(`./workflows/index.${extension}`, import.meta.url)),
+    logger: { trace() {}, debug() {}, info() {}, warn: console.warn, error: console.error, log() {} },
+  });
+}
+
+export async function startWorkers(options: WorkersOptions): Promise<RunningWorkers> {
+  const { connection, namespace, activities, bundle, queuePrefix } = options;
+  const queues = taskQueues(queuePrefix);
+  const shared = {
+    connection,
+    namespace,
+    activities,
+    shutdownGraceTime: "5s",
+    shutdownForceTime: "8s",
+  } as const;
+  const workflows = {
+    ...shared,
+    workflowBundle: bundle,
+    // A killed worker's sticky queue holds its workflows up for this long; the default of 10 s makes recovery crawl.
+    stickyQueueScheduleToStartTimeout: "2s",
+  } as const;
+  const workers = await Promise.all([
+    Worker.create({
+      ...workflows,
+      taskQueue: queues.orders,
+      maxCachedWorkflows: options.cachedWorkflowsMaximum ?? 3_000,
+      // Slots that may be held by orders waiting for their entities.
+      maxConcurrentWorkflowTaskExecutions: 200,
+      maxConcurrentLocalActivityExecutions: 400,
+      maxConcurrentActivityTaskExecutions: 200,
+    }),
+    Worker.create({
+      ...workflows,
+      taskQueue: queues.inventory,
+      maxCachedWorkflows: options.cachedWorkflowsMaximum ?? 1_000,
+      maxConcurrentWorkflowTaskExecutions: 40,
+      maxConcurrentLocalActivityExecutions: 40,
+      maxConcurrentActivityTaskExecutions: 10,
+    }),
+    Worker.create({ ...shared, taskQueue: queues.tiktok, maxConcurrentActivityTaskExecutions: 300 }),
+  ]);
+  const ended = Promise.all(workers.map((worker) => worker.run())).then(() => undefined);
+  // Whoever waits for the end sees a failure; until then it must not count as unhandled.
+  ended.catch(() => undefined);
+  return {
+    ended,
+    async stop() {
+      for (const worker of workers) if (worker.getState() === "RUNNING") worker.shutdown();
+      await ended;
+    },
+  };
+}

@@ -1,0 +1,38 @@
+import { proxyActivities, proxyLocalActivities } from "@temporalio/workflow";
+import type { Activities } from "../activities/index.ts";
+import { taskQueues } from "./addressing.ts";
+
+/**
+ * What workflows may call, by class of work: how long one attempt may take and how it is tried again is decided here and
+ * nowhere else. Failures of the world are tried without end, since giving up would lose an order; what cannot succeed
+ * comes back as a value or as a failure that is marked so.
+ */
+
+/** Postgres alone, and quick: runs inside the workflow task. */
+export const inDatabase = proxyLocalActivities<Pick<Activities, "advanceOrder" | "applyStockBatch">>({
+  startToCloseTimeout: "10s",
+  retry: { initialInterval: "100ms", backoffCoefficient: 2, maximumInterval: "5s" },
+});
+
+/** An order asks the SKUs' entities. It must end well inside the workflow task's time, so it gives up soon. */
+export const askingEntities = proxyLocalActivities<Pick<Activities, "requestStock">>({
+  scheduleToCloseTimeout: "4s",
+  retry: { maximumAttempts: 1 },
+});
+
+/** The same question with the same ids, where it may wait for as long as the entities need. */
+export const askingEntitiesPatiently = proxyActivities<Pick<Activities, "requestStock">>({
+  startToCloseTimeout: "1m",
+  retry: { initialInterval: "500ms", backoffCoefficient: 2, maximumInterval: "30s" },
+});
+
+/** TikTok Shop, on its own queue. A failure that knows when to come back says so itself. */
+export function atChannel(
+  queuePrefix: string | undefined,
+): Pick<Activities, "arrangeShipment" | "cancelAtChannel" | "pushOffer"> {
+  return proxyActivities<Activities>({
+    taskQueue: taskQueues(queuePrefix).tiktok,
+    startToCloseTimeout: "1m",
+    retry: { initialInterval: "1s", backoffCoefficient: 2, maximumInterval: "30s" },
+  });
+}

@@ -1,0 +1,2 @@
+export { orderLifecycle } from "./order-lifecycle.ts";
+export { skuInventory } from "./sku-inventory.ts";

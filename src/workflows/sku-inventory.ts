@@ -1,0 +1,170 @@
+import {
+  allHandlersFinished,
+  ApplicationFailure,
+  condition,
+  continueAsNew,
+  setCurrentDetails,
+  setHandler,
+  sleep,
+  workflowInfo,
+} from "@temporalio/workflow";
+import type { StockAnswer, StockOperation } from "../domain/stock/operation.ts";
+import { atChannel, inDatabase } from "./activities.ts";
+import { applyOperations, entityIsClosing, offerChanged, type SkuInput } from "./messages.ts";
+
+/**
+ * Everything that changes one SKU's stock, in one line.
+ *
+ * Requests of many orders wait in the mailbox while a batch is being applied and then go together: one batch, one
+ * transaction. The entity holds no numbers; they are in Postgres, and so is the guarantee. A second entity by accident, or a
+ * batch applied again after a crash, changes nothing. Beside the loop, never blocking it, the SKU's offer is pushed to its
+ * channels when it has changed. Without work for a while the entity ends; the next request starts it again.
+ */
+export async function skuInventory(input: SkuInput): Promise<void> {
+  const sku = new SkuRun(input);
+  setHandler(applyOperations, (operations) => sku.apply(operations), {
+    validator: (operations: readonly StockOperation[]) => sku.refuseWhenFull(operations),
+  });
+  setHandler(offerChanged, () => sku.noteOfferChanged());
+  await sku.run();
+}
+
+const batchOperationsMaximum = 1_000;
+const mailboxOperationsMaximum = 20_000;
+const historyLengthMaximum = 4_000;
+const idleTime = "1m";
+
+interface Request {
+  readonly operations: readonly StockOperation[];
+  answers: readonly StockAnswer[] | null;
+}
+
+class SkuRun {
+  readonly #input: SkuInput;
+  #mailbox: Request[] = [];
+  #offerPending: boolean;
+  #pushing = false;
+  #queueRemains = false;
+  #closing = false;
+  #batches = 0;
+  #idle = false;
+
+  constructor(input: SkuInput) {
+    this.#input = input;
+    this.#offerPending = input.offerPending ?? false;
+  }
+
+  refuseWhenFull(operations: readonly StockOperation[]): void {
+    const waiting = this.#mailbox.reduce((sum, request) => sum + request.operations.length, 0);
+    if (this.#closing || waiting + operations.length > mailboxOperationsMaximum) {
+      throw ApplicationFailure.create({
+        type: entityIsClosing,
+        message: "Ask again in a moment",
+        nonRetryable: true,
+      });
+    }
+  }
+
+  async apply(operations: readonly StockOperation[]): Promise<readonly StockAnswer[]> {
+    const request: Request = { operations, answers: null };
+    this.#mailbox.push(request);
+    await condition(() => request.answers !== null);
+    return request.answers ?? [];
+  }
+
+  noteOfferChanged(): void {
+    this.#offerPending = true;
+  }
+
+  async run(): Promise<void> {
+    void this.#watchIdleness();
+    void this.#pushOffers();
+    while (true) {
+      await condition(() => this.#hasWork() || this.#idle);
+      if (this.#hasWork()) {
+        await this.#applyOneBatch();
+        if (!this.#historyIsLong()) continue;
+        this.#closing = true;
+      }
+      // An update accepted since the last look is in the mailbox by now, or its handler is not finished.
+      await condition(() => this.#hasWork() || allHandlersFinished());
+      if (this.#hasWork()) continue;
+      if (this.#closing) {
+        await continueAsNew<typeof skuInventory>({
+          ...this.#input,
+          offerPending: this.#offerPending || this.#pushing,
+        });
+      }
+      if (this.#offerPending || this.#pushing) {
+        this.#idle = false;
+        void this.#watchIdleness();
+        continue;
+      }
+      return;
+    }
+  }
+
+  #hasWork(): boolean {
+    return this.#mailbox.length > 0 || this.#queueRemains;
+  }
+
+  #historyIsLong(): boolean {
+    const info = workflowInfo();
+    return (
+      info.continueAsNewSuggested ||
+      info.historyLength > (this.#input.historyLengthMaximum ?? historyLengthMaximum)
+    );
+  }
+
+  async #applyOneBatch(): Promise<void> {
+    const requests = this.#takeRequests();
+    const { tenantId, skuId } = this.#input;
+    const outcome = await inDatabase.applyStockBatch({
+      tenantId,
+      skuId,
+      operations: requests.flatMap((request) => request.operations),
+    });
+    this.#queueRemains = outcome.queueRemains;
+    this.#batches += 1;
+    let start = 0;
+    for (const request of requests) {
+      request.answers = outcome.answers.slice(start, start + request.operations.length);
+      start += request.operations.length;
+    }
+    setCurrentDetails(`${this.#batches} batches applied in this run; ${this.#mailbox.length} requests wait.`);
+  }
+
+  /** Whole requests, as many as fit; one that is larger than a batch goes alone. */
+  #takeRequests(): Request[] {
+    let operations = 0;
+    let count = 0;
+    for (const request of this.#mailbox) {
+      operations += request.operations.length;
+      if (count > 0 && operations > batchOperationsMaximum) break;
+      count += 1;
+    }
+    return this.#mailbox.splice(0, count);
+  }
+
+  /** One timer at a time, however many batches: it closes the entity when none was applied while it ran. */
+  async #watchIdleness(): Promise<void> {
+    let before: number;
+    do {
+      before = this.#batches;
+      await sleep(idleTime);
+    } while (this.#batches !== before);
+    this.#idle = true;
+  }
+
+  async #pushOffers(): Promise<void> {
+    const channel = atChannel(this.#input.queuePrefix);
+    while (true) {
+      await condition(() => this.#offerPending);
+      this.#offerPending = false;
+      this.#pushing = true;
+      const { tenantId, skuId } = this.#input;
+      await channel.pushOffer({ tenantId, skuId }).catch(() => undefined);
+      this.#pushing = false;
+    }
+  }
+}

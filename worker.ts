@@ -1,0 +1,69 @@
+import closeWithGrace from "close-with-grace";
+import { createActivities } from "./src/activities/index.ts";
+import { loadConfig } from "./src/config.ts";
+import { openDatabase, refusePrivilegedLogin } from "./src/db/connection.ts";
+import { createRateBudget } from "./src/db/rate-buckets.ts";
+import { createCredentialStore } from "./src/db/shop-credentials.ts";
+import { startDispatcher } from "./src/intake/dispatcher.ts";
+import { createTiktokShop } from "./src/integrations/tiktok-shop/adapter.ts";
+import { createLogger } from "./src/logger.ts";
+import { connectClient, connectNative, temporalServer } from "./src/temporal.ts";
+import { bundleWorkflows, startWorkers } from "./src/workers.ts";
+
+/** The worker process: config → adapters → activities → Workers and dispatcher, drained on SIGTERM. */
+const config = loadConfig();
+const logger = createLogger({ level: config.logLevel, service: "worker" });
+if (config.database.url === null)
+  throw new Error("DATABASE_URL is missing: `npm start` sets it for the embedded one.");
+if (config.tiktokShop.app === null)
+  throw new Error("TIKTOK_SHOP_APP_KEY and TIKTOK_SHOP_APP_SECRET are missing.");
+
+const { url, poolSize } = config.database;
+const db = openDatabase({ url, role: "cf_app", poolSize });
+const dispatcherDb = openDatabase({ url, role: "cf_dispatcher", poolSize });
+await refusePrivilegedLogin(db);
+
+const server = temporalServer(config);
+const [client, connection, bundle] = await Promise.all([
+  connectClient(server),
+  connectNative(server),
+  bundleWorkflows(),
+]);
+const channel = createTiktokShop({
+  apiUrl: config.tiktokShop.apiUrl,
+  authUrl: config.tiktokShop.authUrl,
+  app: config.tiktokShop.app,
+  credentials: createCredentialStore(db, config.secretKey),
+  budget: createRateBudget(db),
+  logger,
+});
+
+const workers = await startWorkers({
+  connection,
+  namespace: server.namespace,
+  bundle,
+  activities: createActivities({ db, channel, client, logger, queuePrefix: "" }),
+});
+const dispatcher = startDispatcher({
+  db: dispatcherDb,
+  channel,
+  client,
+  secretKey: config.secretKey,
+  logger,
+  queuePrefix: "",
+  timeScale: config.timeScale,
+});
+logger.info("worker ready");
+
+const closing = closeWithGrace({ delay: 9_000, logger }, async ({ err, signal }) => {
+  logger.info({ err, signal }, "worker stops");
+  await dispatcher.stop();
+  await workers.stop();
+  await client.connection.close();
+  await connection.close();
+  await Promise.all([db.destroy(), dispatcherDb.destroy()]);
+});
+workers.ended.catch((error: unknown) => {
+  logger.fatal({ err: error }, "A Worker has failed");
+  closing.close();
+});
