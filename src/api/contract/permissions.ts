@@ -1,0 +1,35 @@
+import { z } from "zod";
+
+export const roles = ["creator", "admin", "support", "system", "operator"] as const;
+export const roleSchema = z.enum(roles);
+export type Role = z.output<typeof roleSchema>;
+
+/** Who may do what. One row a permission; whoever is not listed may not. */
+export const permissions = {
+  "inventory:read": ["creator", "admin", "support"],
+  "inventory:write": ["creator", "admin"],
+  /** Changes of more units than `largeChangeUnits` at once. */
+  "inventory:write_large": ["admin"],
+  "orders:read": ["creator", "admin", "support"],
+  "orders:write": ["creator", "admin"],
+  /** Who the parcel goes to, in clear; others see it masked. */
+  "orders:recipient": ["creator", "admin"],
+  "shops:read": ["creator", "admin", "support"],
+  "deliveries:read": ["creator", "admin", "support", "operator"],
+  "deliveries:replay": ["admin"],
+  /** Deliveries that no seller can be found for. */
+  "deliveries:unclaimed": ["operator"],
+  /** Links to the Temporal Web UI, which shows every seller's workflows. */
+  "operator:links": ["operator"],
+  /** About oneself. */
+  "self:read": roles,
+} as const satisfies Record<string, readonly Role[]>;
+
+export type Permission = keyof typeof permissions;
+
+/** A change of more units needs `inventory:write_large`. */
+export const largeChangeUnits = 100;
+
+export function mayDo(role: Role, permission: Permission): boolean {
+  return (permissions[permission] as readonly Role[]).includes(role);
+}

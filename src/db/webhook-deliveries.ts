@@ -1,0 +1,227 @@
+import { sql } from "kysely";
+import { asId, type ShopId, type TenantId } from "../domain/ids.ts";
+import type { Database } from "./connection.ts";
+import type { TenantTransaction } from "./tenant.ts";
+
+/**
+ * Webhook requests as received, and their fate.
+ *
+ * `waiting` → `processed`; or, when the message itself cannot be processed, after five more tries → `parked`, where it
+ * stays until a person replays it or the channel sends it again. `kept` is what nobody works off: unknown shops and
+ * topics, unreadable bodies. A fault of the world never counts as a try.
+ */
+
+/** What a genuine request said, as far as it could be read. */
+export interface DeliveryToTakeIn {
+  readonly channel: string;
+  /** Who signed it, as the channel names them; with the key it makes the request one of a kind. */
+  readonly sender: string;
+  readonly channelShopId: string | null;
+  readonly sellerOpenId: string | null;
+  readonly dedupeKey: string;
+  readonly topic: number | null;
+  readonly channelOrderId: string | null;
+  readonly body: Buffer;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly state: "waiting" | "processed" | "kept";
+  readonly reason: string | null;
+}
+
+/**
+ * Takes a request in, in one round trip: finds the shop, stores it once, counts it when it came again, and puts a parked
+ * one back to work. Needs the role `cf_ingest`.
+ *
+ * @returns the state that the delivery has now, and whether it was new.
+ */
+export async function takeInDelivery(
+  db: Database,
+  delivery: DeliveryToTakeIn,
+): Promise<{ readonly state: string; readonly isNew: boolean }> {
+  const { rows } = await sql<{ state: string; duplicates: number }>`
+    insert into webhook_deliveries as known (channel, tenant_id, shop_id, sender, dedupe_key, topic, channel_order_id, body,
+      headers, state, reason, processed_at)
+    select ${delivery.channel}, shop.tenant_id, shop.shop_id, ${delivery.sender}, ${delivery.dedupeKey},
+      ${delivery.topic}::integer, ${delivery.channelOrderId}, ${delivery.body}::bytea,
+      ${JSON.stringify(delivery.headers)}::jsonb,
+      case when shop.shop_id is null then 'kept' else ${delivery.state} end,
+      case when shop.shop_id is null then coalesce(${delivery.reason}, 'no shop of ours is known by that id')
+        else ${delivery.reason} end,
+      case when shop.shop_id is not null and ${delivery.state} = 'processed' then clock_timestamp() end
+    from (select) as request
+    left join find_shop(${delivery.channel}, ${delivery.channelShopId}, ${delivery.sellerOpenId}) as shop on true
+    on conflict (channel, sender, dedupe_key) do update
+    set duplicates = known.duplicates + 1,
+        state = case known.state when 'parked' then 'waiting' else known.state end,
+        attempts = case known.state when 'parked' then 0 else known.attempts end,
+        next_attempt_at = case known.state when 'parked' then now() else known.next_attempt_at end,
+        reason = case known.state when 'parked' then null else known.reason end
+    returning state, duplicates
+  `.execute(db);
+  const [row] = rows;
+  if (row === undefined) throw new Error("The database stored a delivery and returned nothing.");
+  return { state: row.state, isNew: row.duplicates === 0 };
+}
+
+/** Adds refused requests to their minutes. Needs the role `cf_ingest`. */
+export async function addRejections(
+  db: Database,
+  channel: string,
+  minutes: readonly { readonly minute: string; readonly count: number; readonly lastReason: string }[],
+): Promise<void> {
+  if (minutes.length === 0) return;
+  await db
+    .insertInto("webhook_rejections")
+    .values(
+      minutes.map(({ minute, count, lastReason }) => ({ channel, minute, count, last_reason: lastReason })),
+    )
+    .onConflict((conflict) =>
+      conflict.columns(["channel", "minute"]).doUpdateSet({
+        count: sql`webhook_rejections.count + excluded.count`,
+        last_reason: sql`excluded.last_reason`,
+      }),
+    )
+    .execute();
+}
+
+/** How many deliveries wait, over all sellers. Needs the role `cf_ingest`. */
+export async function countWaitingDeliveries(db: Database): Promise<number> {
+  const row = await db
+    .selectFrom("webhook_deliveries")
+    .where("state", "=", "waiting")
+    .select((count) => count.fn.countAll<number>().as("waiting"))
+    .executeTakeFirstOrThrow();
+  return row.waiting;
+}
+
+export interface ClaimedDelivery {
+  readonly id: string;
+  readonly tenantId: TenantId;
+  readonly shopId: ShopId;
+  readonly topic: number;
+  readonly channelOrderId: string;
+  /** Counted tries so far. */
+  readonly attempts: number;
+}
+
+/**
+ * Takes deliveries that are due, the longest waiting first, for at most `leaseSeconds`: who dies holding one loses it to
+ * the next. Needs the role `cf_dispatcher`.
+ */
+export async function claimDeliveries(
+  db: Database,
+  limit: number,
+  leaseSeconds: number,
+): Promise<readonly ClaimedDelivery[]> {
+  const { rows } = await sql<{
+    id: string;
+    tenant_id: string;
+    shop_id: string;
+    topic: number;
+    channel_order_id: string;
+    attempts: number;
+  }>`
+    update webhook_deliveries
+    set leased_until = clock_timestamp() + make_interval(secs => ${leaseSeconds})
+    where id in (
+      select id from webhook_deliveries
+      where state = 'waiting' and next_attempt_at <= now() and (leased_until is null or leased_until < now())
+      order by next_attempt_at, id
+      limit ${limit}
+      for update skip locked
+    )
+    returning id, tenant_id, shop_id, topic, channel_order_id, attempts
+  `.execute(db);
+  return rows.map((row) => ({
+    id: row.id,
+    tenantId: asId<"Tenant">(row.tenant_id),
+    shopId: asId<"Shop">(row.shop_id),
+    topic: row.topic,
+    channelOrderId: row.channel_order_id,
+    attempts: row.attempts,
+  }));
+}
+
+/** Marks deliveries as worked off. Needs the role `cf_dispatcher`. */
+export async function completeDeliveries(db: Database, ids: readonly string[]): Promise<void> {
+  if (ids.length === 0) return;
+  await db
+    .updateTable("webhook_deliveries")
+    .set({ state: "processed", reason: null, leased_until: null, processed_at: sql`clock_timestamp()` })
+    .where("id", "in", ids)
+    .where("state", "=", "waiting")
+    .execute();
+}
+
+/** Puts deliveries back because something outside of them failed; no try is counted. Needs the role `cf_dispatcher`. */
+export async function postponeDeliveries(
+  db: Database,
+  ids: readonly string[],
+  at: Date,
+  reason: string,
+): Promise<void> {
+  if (ids.length === 0) return;
+  await db
+    .updateTable("webhook_deliveries")
+    .set({ next_attempt_at: at.toISOString(), leased_until: null, reason: reason.slice(0, 1_000) })
+    .where("id", "in", ids)
+    .where("state", "=", "waiting")
+    .execute();
+}
+
+/** Seconds until a delivery is tried again after its first, second, ... failure; after the one beyond it is parked. */
+export const retrySeconds = [1, 5, 15, 60, 300] as const;
+
+/**
+ * Counts a failed try that was the message's own fault. It is tried again later, `timeScale` times sooner than
+ * `retrySeconds` says, and parked when all tries are used up. Needs the role `cf_dispatcher`.
+ */
+export async function failDeliveries(
+  db: Database,
+  ids: readonly string[],
+  reason: string,
+  timeScale = 1,
+): Promise<void> {
+  if (ids.length === 0) return;
+  await sql`
+    update webhook_deliveries
+    set attempts = attempts + 1,
+        state = case when attempts >= ${retrySeconds.length} then 'parked' else 'waiting' end,
+        next_attempt_at = clock_timestamp()
+          + make_interval(secs => coalesce((${[...retrySeconds]}::double precision[])[attempts + 1], 0) / ${timeScale}),
+        leased_until = null,
+        reason = ${reason.slice(0, 1_000)}
+    where id = any (${ids}) and state = 'waiting'
+  `.execute(db);
+}
+
+export type ReplayFilter = { readonly id: string } | { readonly state: "parked" | "kept" };
+
+/**
+ * Puts deliveries of the transaction's tenant back to work, their tries forgotten. One that names no order stays as it
+ * is: there is nothing to work off.
+ *
+ * @returns how many wait now.
+ */
+export async function replayDeliveries(
+  transaction: TenantTransaction,
+  filter: ReplayFilter,
+): Promise<number> {
+  const result = await transaction
+    .updateTable("webhook_deliveries")
+    .set({
+      state: "waiting",
+      attempts: 0,
+      next_attempt_at: sql`now()`,
+      leased_until: null,
+      processed_at: null,
+      reason: null,
+    })
+    .where("shop_id", "is not", null)
+    .where("topic", "is not", null)
+    .where("channel_order_id", "is not", null)
+    .where("state", "<>", "waiting")
+    .$if("id" in filter, (query) => query.where("id", "=", "id" in filter ? filter.id : ""))
+    .$if("state" in filter, (query) => query.where("state", "=", "state" in filter ? filter.state : ""))
+    .executeTakeFirst();
+  return Number(result.numUpdatedRows);
+}
