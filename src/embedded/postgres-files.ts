@@ -20,9 +20,10 @@ export interface PostgresPrograms {
  *
  * @throws Error when there is no server for this platform, or its libraries cannot be linked.
  */
-export async function findPostgresPrograms(): Promise<PostgresPrograms> {
-  const folder = locatePlatformPackage();
-  await linkLibraries(folder);
+export async function findPostgresPrograms(user: ServerUser | null): Promise<PostgresPrograms> {
+  const installed = locatePlatformPackage();
+  await linkLibraries(installed);
+  const folder = await reachableCopy(installed, user);
   const programs = {
     initdb: path.join(folder, "native/bin/initdb"),
     postgres: path.join(folder, "native/bin/postgres"),
@@ -103,6 +104,48 @@ export async function serverUser(): Promise<ServerUser | null> {
   const made = await lookUpUser();
   if (made === null) throw new Error("The system user `postgres` was made but cannot be found.");
   return made;
+}
+
+/**
+ * Below a folder like /root, which lets nobody else in, the server's user can neither run the programs nor reach its
+ * data. Both then live here.
+ */
+const elsewhere = "/var/lib/creatorflow";
+
+/** A folder for the data that the server's user can reach: the one asked for, or a new one elsewhere. */
+export async function reachableFolder(folder: string, user: ServerUser | null): Promise<string> {
+  if (user === null || (await canEnter(folder, user))) return folder;
+  await fs.mkdir(elsewhere, { recursive: true, mode: 0o755 });
+  const other = await fs.mkdtemp(path.join(elsewhere, "data-"));
+  await fs.chmod(other, 0o755);
+  return other;
+}
+
+async function reachableCopy(installed: string, user: ServerUser | null): Promise<string> {
+  if (user === null || (await canEnter(path.join(installed, "native/bin"), user))) return installed;
+  const { version } = z
+    .object({ version: z.string() })
+    .parse(JSON.parse(await fs.readFile(path.join(installed, "package.json"), "utf8")));
+  const copy = path.join(elsewhere, `postgresql-${version}`);
+  if (
+    await fs.access(copy).then(
+      () => true,
+      () => false,
+    )
+  )
+    return copy;
+  const unfinished = `${copy}.${process.pid}`;
+  await fs.mkdir(elsewhere, { recursive: true, mode: 0o755 });
+  await fs.cp(installed, unfinished, { recursive: true, verbatimSymlinks: true });
+  await fs.rename(unfinished, copy);
+  return copy;
+}
+
+async function canEnter(folder: string, user: ServerUser): Promise<boolean> {
+  return await run("/bin/sh", ["-c", 'cd "$1"', "enter", folder], { ...user, cwd: "/" }).then(
+    () => true,
+    () => false,
+  );
 }
 
 async function lookUpUser(): Promise<ServerUser | null> {

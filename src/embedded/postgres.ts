@@ -10,6 +10,7 @@ import { refuseTakenPort } from "./ports.ts";
 import {
   findPostgresPrograms,
   type PostgresPrograms,
+  reachableFolder,
   type ServerUser,
   serverUser,
 } from "./postgres-files.ts";
@@ -57,13 +58,15 @@ type Passwords = z.output<typeof passwordsSchema>;
  */
 export async function startPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
   const home = path.resolve(options.home);
-  const data = path.join(home, "postgres");
-  const [programs, user] = await Promise.all([findPostgresPrograms(), serverUser()]);
+  const place = path.join(home, "postgres");
+  const user = await serverUser();
+  const programs = await findPostgresPrograms(user);
   await fs.mkdir(home, { recursive: true });
-  await stopSurvivor(data, options.log);
+  if (await exists(place)) await stopSurvivor(await fs.realpath(place), options.log);
   await refuseTakenPort(options.port, "POSTGRES_PORT", "the embedded PostgreSQL");
-  const passwords = await readOrMakePasswords(home, data);
-  if (!(await exists(data))) await makeData(programs, user, data, passwords.superuser, options);
+  const passwords = await readOrMakePasswords(home, place);
+  if (!(await exists(place))) await makeData(programs, user, home, passwords.superuser, options);
+  const data = await fs.realpath(place);
 
   const urlOf = (login: string, password: string, name = database): string =>
     `postgres://${login}:${password}@127.0.0.1:${options.port}/${name}`;
@@ -101,14 +104,16 @@ async function readOrMakePasswords(home: string, data: string): Promise<Password
 async function makeData(
   programs: PostgresPrograms,
   user: ServerUser | null,
-  data: string,
+  home: string,
   password: string,
   options: EmbeddedPostgresOptions,
 ): Promise<void> {
+  const folder = await reachableFolder(home, user);
+  const data = path.join(folder, "postgres");
   const unfinished = `${data}.unfinished`;
   await fs.rm(unfinished, { recursive: true, force: true });
-  await fs.mkdir(unfinished, { recursive: true, mode: 0o700 });
-  const passwordFile = path.join(unfinished, "..", ".postgres-password");
+  await fs.mkdir(unfinished, { mode: 0o700 });
+  const passwordFile = path.join(folder, ".postgres-password");
   await fs.writeFile(passwordFile, password, { mode: 0o600 });
   if (user !== null) {
     await fs.chown(unfinished, user.uid, user.gid);
@@ -140,6 +145,10 @@ async function makeData(
     await fs.rm(passwordFile, { force: true });
   }
   await fs.rename(unfinished, data);
+  if (folder === home) return;
+  options.log(`the user postgres cannot enter ${home}: the database is kept in ${data}`);
+  await fs.rm(path.join(home, "postgres"), { force: true });
+  await fs.symlink(data, path.join(home, "postgres"));
 }
 
 async function startServer(

@@ -47,6 +47,7 @@ export interface RunningProcess {
 }
 
 const guard = `
+unset CREATORFLOW_GUARD
 signal=$1 ticks=$(($2 * 10))
 shift 2
 exec 3<&0 </dev/null
@@ -73,13 +74,21 @@ export function startProcess(options: ProcessOptions): RunningProcess {
   const settings = [options.stopSignal ?? "TERM", String(options.graceSeconds)];
   const child = spawn(
     "/bin/sh",
-    ["-c", guard, `creatorflow-${options.name}`, ...settings, options.command, ...options.args],
+    [
+      "-c",
+      'eval "$CREATORFLOW_GUARD"',
+      `creatorflow-${options.name}`,
+      ...settings,
+      options.command,
+      ...options.args,
+    ],
     {
       detached: true,
       stdio: ["pipe", "pipe", "pipe"],
       ...(options.workingFolder === undefined ? {} : { cwd: options.workingFolder }),
       ...options.user,
-      env: inheritedEnvironment(options.environment),
+      // Handed over in the environment, so that a process list stays readable.
+      env: inheritedEnvironment({ ...options.environment, CREATORFLOW_GUARD: guard }),
     },
   );
   const lines: string[] = [];

@@ -120,7 +120,12 @@ async function provideTemporal({ config, home, stack }: Setting): Promise<Tempor
   return await step<TemporalPlace>("Temporal", async () => {
     const found = await findTemporal({ address, cliPath, log: tell });
     if (found.kind === "server") {
-      const client = await connectClient({ address: found.address, namespace });
+      const client = await connectClient({ address: found.address, namespace }).catch((cause: unknown) => {
+        throw new Error(
+          `TEMPORAL_ADDRESS is set, so no embedded Temporal server is started, and ${found.address} cannot be reached.`,
+          { cause },
+        );
+      });
       const added = await ensureSearchAttributes(client);
       await client.connection.close();
       const attributes =
