@@ -1,0 +1,190 @@
+import pg from "pg";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Database } from "../../src/db/connection.ts";
+import { applyStockBatch } from "../../src/db/stock.ts";
+import { withTenant } from "../../src/db/tenant.ts";
+import type { StockOperation } from "../../src/domain/stock/operation.ts";
+import { adjust, claim, reserve } from "../domain/stock/stock-builders.ts";
+import { createTestDatabase, type TestDatabase } from "../support/database.ts";
+import { openTestDatabase, type SeededShop, seedShop, seedSku, stockOf } from "../support/seed.ts";
+
+let database: TestDatabase;
+let db: Database;
+let shop: SeededShop;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  db = openTestDatabase(database.url);
+  shop = await seedShop(db);
+});
+afterAll(async () => {
+  await db.destroy();
+  await database.drop();
+});
+
+const release = (order: string): StockOperation => ({
+  kind: "release",
+  claim: claim(order),
+  reason: "cancelled",
+});
+const ship = (order: string, outside = false): StockOperation => ({
+  kind: "ship",
+  claim: claim(order),
+  quantity: 1,
+  outside,
+});
+
+async function movementsOf(skuId: string) {
+  return await withTenant(db, shop.tenantId, (transaction) =>
+    transaction
+      .selectFrom("inventory_transactions")
+      .where("sku_id", "=", skuId)
+      .orderBy("sequence")
+      .selectAll()
+      .execute(),
+  );
+}
+
+describe("a batch in the database", () => {
+  test("is applied once, however often it is sent", async () => {
+    const skuId = await seedSku(db, shop, 3);
+    const operations = ["once-a", "once-b", "once-c", "once-d"].map((order, index) =>
+      reserve(order, { paid: index }),
+    );
+    const first = await applyStockBatch(db, shop.tenantId, skuId, operations);
+    const again = await applyStockBatch(db, shop.tenantId, skuId, operations);
+    expect(first.answers.map((answer) => answer.outcome)).toEqual([
+      "reserved",
+      "reserved",
+      "reserved",
+      "short",
+    ]);
+    expect(again.answers).toEqual(first.answers);
+    expect(await stockOf(db, shop.tenantId, skuId)).toEqual({ onHand: 3, reserved: 3 });
+    expect((await movementsOf(skuId)).map((movement) => movement.kind)).toEqual([
+      "opening",
+      "reserve",
+      "reserve",
+      "reserve",
+    ]);
+  });
+
+  test("of 200 concurrent senders reserves exactly what there is", async () => {
+    const skuId = await seedSku(db, shop, 50);
+    const outcomes = await Promise.all(
+      Array.from({ length: 200 }, (_, index) =>
+        applyStockBatch(db, shop.tenantId, skuId, [reserve(`rush-${index}`)]).then(
+          ({ answers }) => answers[0]?.outcome,
+        ),
+      ),
+    );
+    expect(outcomes.filter((outcome) => outcome === "reserved")).toHaveLength(50);
+    expect(outcomes.filter((outcome) => outcome === "short")).toHaveLength(150);
+  });
+
+  test("serves those who wait in the fair order and leaves a message for each of their orders", async () => {
+    const skuId = await seedSku(db, shop, 0);
+    await applyStockBatch(db, shop.tenantId, skuId, [
+      reserve("fair-late", { paid: 30 }),
+      reserve("fair-early", { paid: 10 }),
+      reserve("fair-unpaid", { ordered: 1 }),
+    ]);
+    await applyStockBatch(db, shop.tenantId, skuId, [adjust(`fair-${skuId}`, 2)]);
+    const waking = await withTenant(db, shop.tenantId, (transaction) =>
+      transaction.selectFrom("outbox").where("kind", "=", "wake_order").select("payload").execute(),
+    );
+    expect(waking.map((row) => (row.payload as { orderRef: string }).orderRef).sort()).toEqual([
+      "shop/fair-early",
+      "shop/fair-late",
+    ]);
+  });
+
+  test("goes through a whole life and keeps every state in the rows", async () => {
+    const skuId = await seedSku(db, shop, 2);
+    const apply = async (operation: StockOperation) =>
+      (await applyStockBatch(db, shop.tenantId, skuId, [operation])).answers[0]?.outcome;
+    expect(await apply(reserve("life"))).toBe("reserved");
+    expect(await apply(ship("life"))).toBe("shipped");
+    expect(await apply({ kind: "reverse", claim: claim("life"), reason: "cancelled" })).toBe("reversed");
+    expect(await apply(release("life"))).toBe("closed");
+    expect(await apply(release("never-asked"))).toBe("closed");
+    expect(await apply(reserve("never-asked"))).toBe("refused");
+    expect(await apply(ship("outside", true))).toBe("shipped");
+    expect(await stockOf(db, shop.tenantId, skuId)).toEqual({ onHand: 1, reserved: 0 });
+  });
+
+  test("that holds an operation which the database refuses applies the others and names it", async () => {
+    const skuId = await seedSku(db, shop, 5);
+    const poisoned: StockOperation = { ...adjust(`poison-${skuId}`, 1), actorId: "not-a-uuid" } as never;
+    const outcome = await applyStockBatch(db, shop.tenantId, skuId, [
+      reserve("beside-1"),
+      poisoned,
+      reserve("beside-2"),
+    ]);
+    expect(outcome.answers.map((answer) => answer.outcome)).toEqual(["reserved", "refused", "reserved"]);
+    expect(outcome.poisoned.map((each) => each.operationId)).toEqual([`adjust/poison-${skuId}`]);
+  });
+
+  test("does not see a SKU of another seller", async () => {
+    const skuId = await seedSku(db, shop, 5);
+    const other = await seedShop(db);
+    const outcome = await applyStockBatch(db, other.tenantId, skuId, [reserve("foreign")]);
+    expect(outcome.answers).toEqual([{ outcome: "refused", reason: "poisoned" }]);
+    expect(await stockOf(db, shop.tenantId, skuId)).toEqual({ onHand: 5, reserved: 0 });
+  });
+});
+
+describe("the database itself refuses", () => {
+  let superuser: pg.Client;
+  let skuId: string;
+  beforeAll(async () => {
+    superuser = new pg.Client({ connectionString: database.superuserUrl });
+    await superuser.connect();
+    skuId = await seedSku(db, shop, 5);
+    await applyStockBatch(db, shop.tenantId, skuId as never, [
+      reserve("constraint"),
+      reserve("shipped"),
+      ship("shipped"),
+    ]);
+    await applyStockBatch(db, shop.tenantId, skuId as never, [ship("shipped")]);
+  });
+  afterAll(() => superuser.end());
+
+  test.each([
+    [
+      "promising more than there is",
+      "update stock_levels set reserved_stock = 99, version = version + 1, last_sequence = last_sequence + 1",
+    ],
+    [
+      "fewer than no units on hand",
+      "update stock_levels set current_stock = -1, version = version + 1, last_sequence = last_sequence + 1",
+    ],
+    [
+      "fewer than no units reserved",
+      "update stock_levels set reserved_stock = -1, version = version + 1, last_sequence = last_sequence + 1",
+    ],
+    ["a level that changes without its version", "update stock_levels set current_stock = current_stock + 1"],
+    [
+      "a level that changes without a movement",
+      "update stock_levels set current_stock = current_stock + 1, version = version + 1",
+    ],
+    ["a level that becomes another SKU's", "update stock_levels set location_id = gen_random_uuid()"],
+    ["an edited movement", "update inventory_transactions set quantity = 1"],
+    ["a deleted movement", "delete from inventory_transactions"],
+    ["an emptied ledger", "truncate inventory_transactions"],
+    ["a reservation resolved twice", "update reservations set state = 'released' where state = 'shipped'"],
+    [
+      "a held reservation of another size",
+      "update reservations set quantity = quantity + 1 where state = 'held'",
+    ],
+    [
+      "a reservation that is held and resolved",
+      "update reservations set resolved_at = now() where state = 'held'",
+    ],
+    ["a deleted reservation", "delete from reservations"],
+    ["an operation forgotten", "delete from stock_operations"],
+    ["an answer changed", "update stock_operations set answer = '{}'"],
+  ])("%s", async (_name, statement) => {
+    await expect(superuser.query(statement)).rejects.toThrow();
+  });
+});

@@ -1,0 +1,43 @@
+import { DefaultLogger, Runtime } from "@temporalio/worker";
+import pino from "pino";
+import { createActivities } from "../../src/activities/index.ts";
+import type { Database } from "../../src/db/connection.ts";
+import type { SalesChannel } from "../../src/integrations/ports/sales-channel.ts";
+import { bundleWorkflows, type RunningWorkers, startWorkers } from "../../src/workers.ts";
+import type { TestTemporal } from "./temporal.ts";
+
+Runtime.install({ logger: new DefaultLogger("ERROR"), telemetryOptions: { logging: { filter: { core: "ERROR", other: "ERROR" }, forward: {} } } });
+
+let bundle: ReturnType<typeof bundleWorkflows> | null = null;
+
+export const silent = pino({ level: "silent" });
+
+/** The product's own Workers, on queues of this test alone. The workflows are compiled once a file. */
+export async function startTestWorkers(
+  temporal: TestTemporal,
+  db: Database,
+  channel: SalesChannel,
+  options: { readonly cachedWorkflowsMaximum?: number } = {},
+): Promise<RunningWorkers> {
+  bundle ??= bundleWorkflows();
+  return await startWorkers({
+    connection: temporal.nativeConnection,
+    namespace: temporal.namespace,
+    bundle: await bundle,
+    queuePrefix: temporal.taskQueuePrefix,
+    activities: createActivities({
+      db,
+      channel,
+      client: temporal.client,
+      logger: silent,
+      queuePrefix: temporal.taskQueuePrefix,
+    }),
+    ...options,
+  });
+}
+
+/** A channel for tests of what must not talk to one: every call is an error. */
+export const noChannel: SalesChannel = new Proxy({} as SalesChannel, {
+  get: (_target, method) => () =>
+    Promise.reject(new Error(`This test talks to no channel, but ${String(method)} was called`)),
+});
