@@ -1,0 +1,90 @@
+import { z } from "zod";
+import { type Order, orderStatuses, shippingTypes } from "../records.ts";
+import { badRequest, refuse } from "../refusal.ts";
+import { endpoint, wholeNumber, wireId } from "./endpoint.ts";
+import { orderOnWire } from "./order-wire.ts";
+import { compare, page, type Position, readPageToken } from "./paging.ts";
+
+const idsMax = 50;
+const unixSeconds = z.number().int().min(0).optional();
+
+const filters = z.object({
+  order_status: z.enum(orderStatuses).optional(),
+  create_time_ge: unixSeconds,
+  create_time_lt: unixSeconds,
+  update_time_ge: unixSeconds,
+  update_time_lt: unixSeconds,
+  shipping_type: z.enum(shippingTypes).optional(),
+  buyer_user_id: wireId.optional(),
+  is_buyer_request_cancel: z.boolean().optional(),
+  warehouse_ids: z.array(wireId).max(100).optional(),
+});
+
+const getOrders = (version: string) =>
+  endpoint({
+    method: "GET",
+    path: `/order/${version}/orders`,
+    access: "shop",
+    query: z.object({
+      ids: z
+        .string()
+        .transform((text) => text.split(","))
+        .pipe(z.array(wireId).min(1).max(idsMax, "takes at most 50 ids")),
+    }),
+    answer: ({ books }, { query }) => {
+      const orders = [...new Set(query.ids)].flatMap((id) => books.orders.find(id) ?? []);
+      return { data: { orders: orders.map((order) => orderOnWire(books, order)) } };
+    },
+  });
+
+export const orderEndpoints = [
+  endpoint({
+    method: "POST",
+    path: "/order/202309/orders/search",
+    access: "shop",
+    query: z.object({
+      page_size: wholeNumber(1, 100).default(20),
+      page_token: z.string().optional(),
+      sort_field: z.enum(["create_time", "update_time"]).default("create_time"),
+      sort_order: z.enum(["ASC", "DESC"]).default("DESC"),
+    }),
+    body: filters,
+    answer: ({ books }, { query, body }) => {
+      const after = query.page_token === undefined ? null : readPageToken(query.page_token);
+      if (after === undefined) return refuse(badRequest("page_token is invalid"));
+      const member = query.sort_field === "create_time" ? "createTime" : "updateTime";
+      const positionOf = (order: Order): Position => [order[member], order.id];
+      const inOrder = query.sort_order === "ASC" ? compare : (a: Position, b: Position) => compare(b, a);
+      const wanted = [...books.orders.all()].filter((order) => matches(order, body));
+      const rest = wanted
+        .filter((order) => after === null || inOrder(positionOf(order), after) > 0)
+        .sort((left, right) => inOrder(positionOf(left), positionOf(right)));
+      const { items, nextToken } = page(rest, query.page_size, positionOf);
+      return {
+        data: {
+          orders: items.map((order) => orderOnWire(books, order)),
+          next_page_token: nextToken,
+          total_count: wanted.length,
+        },
+      };
+    },
+  }),
+  getOrders("202309"),
+  getOrders("202507"),
+];
+
+function matches(order: Order, filter: z.output<typeof filters>): boolean {
+  const asksToCancel =
+    order.cancellation?.role === "BUYER" && order.cancellation.status === "CANCELLATION_REQUEST_PENDING";
+  return (
+    order.createTime >= (filter.create_time_ge ?? 0) &&
+    order.createTime < (filter.create_time_lt ?? Number.POSITIVE_INFINITY) &&
+    order.updateTime >= (filter.update_time_ge ?? 0) &&
+    order.updateTime < (filter.update_time_lt ?? Number.POSITIVE_INFINITY) &&
+    (filter.order_status === undefined || order.status === filter.order_status) &&
+    (filter.shipping_type === undefined || order.shippingType === filter.shipping_type) &&
+    (filter.buyer_user_id === undefined || order.buyerId === filter.buyer_user_id) &&
+    (filter.is_buyer_request_cancel === undefined || asksToCancel === filter.is_buyer_request_cancel) &&
+    (filter.warehouse_ids === undefined || filter.warehouse_ids.includes(order.warehouseId))
+  );
+}

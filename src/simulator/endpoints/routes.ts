@@ -1,0 +1,114 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import { z } from "zod";
+import { type Outcome, type Refusal, refusals, refuse } from "../refusal.ts";
+import type { Simulation } from "../simulation.ts";
+import { cancellationEndpoints } from "./cancellations.ts";
+import { isLinkValid, renderDocument } from "./document.ts";
+import type { Call, Endpoint } from "./endpoint.ts";
+import { fulfillmentEndpoints } from "./fulfillment.ts";
+import { whyRefused } from "./gate.ts";
+import { inventoryEndpoints } from "./inventory.ts";
+import { orderEndpoints } from "./orders.ts";
+import { productEndpoints } from "./products.ts";
+import { Quota } from "./quota.ts";
+import { shopEndpoints } from "./shop.ts";
+import { tokenEndpoints } from "./tokens.ts";
+
+const endpoints: readonly Endpoint[] = [
+  ...tokenEndpoints,
+  ...shopEndpoints,
+  ...productEndpoints,
+  ...inventoryEndpoints,
+  ...orderEndpoints,
+  ...fulfillmentEndpoints,
+  ...cancellationEndpoints,
+];
+
+/** TikTok Shop's API. Every call passes through `answerCall`, the one place that decides and replies. */
+export function registerEndpoints(app: FastifyInstance, simulation: Simulation): void {
+  const quota = new Quota();
+  for (const endpoint of endpoints) {
+    app.route({
+      method: endpoint.method,
+      url: endpoint.path,
+      handler: (request, reply) => answerCall(simulation, quota, endpoint, request, reply),
+    });
+  }
+  app.setNotFoundHandler((request, reply) =>
+    reply.code(404).send(envelope(request.id, refusals.pathUnknown)),
+  );
+  registerDocuments(app, simulation);
+}
+
+/**
+ * Decides, writes the books, replies: in this order, so that nothing is answered that a kill could take back. A plan of
+ * faults belongs around these three steps (before deciding, between writing and replying) and around the posting of
+ * webhooks; operations never learn of it.
+ */
+async function answerCall(
+  simulation: Simulation,
+  quota: Quota,
+  endpoint: Endpoint,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<FastifyReply> {
+  const call = readCall(request);
+  const refusal = whyRefused(simulation, quota, endpoint, call);
+  const outcome: Outcome = refusal === null ? endpoint.answer(simulation, call) : refuse(refusal);
+  count(simulation, endpoint, "refusal" in outcome ? outcome.refusal.code : 0);
+  await simulation.books.store.flush();
+  if ("data" in outcome) {
+    return reply.send({ code: 0, message: "Success", request_id: request.id, data: outcome.data });
+  }
+  const { status, retryAfterSeconds } = outcome.refusal;
+  if (retryAfterSeconds !== undefined) void reply.header("retry-after", retryAfterSeconds);
+  return reply.code(status).send(envelope(request.id, outcome.refusal));
+}
+
+/** A refusal as TikTok words it. */
+export function envelope(requestId: string, { code, message }: Refusal) {
+  return { code, message, request_id: requestId, data: {} };
+}
+
+function readCall(request: FastifyRequest): Call {
+  const { pathname, searchParams } = new URL(request.url, "http://simulator");
+  const token = request.headers["x-tts-access-token"];
+  return {
+    path: pathname,
+    params: request.params,
+    query: new Map(searchParams),
+    body: Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0),
+    contentType: request.headers["content-type"] ?? "",
+    token: typeof token === "string" ? token : undefined,
+    origin: `${request.protocol}://${request.host}`,
+  };
+}
+
+function count({ books }: Simulation, endpoint: Endpoint, code: number): void {
+  const id = `${endpoint.method} ${endpoint.path}`;
+  const codes = { ...books.calls.find(id)?.codes };
+  codes[code] = (codes[code] ?? 0) + 1;
+  books.calls.save({ id, codes });
+}
+
+const documentQuery = z.object({
+  type: z.string(),
+  size: z.enum(["A6", "A5"]),
+  expires: z.string(),
+  token: z.string(),
+});
+const documentParams = z.object({ packageId: z.string() });
+
+/** What `doc_url` leads to: no signature, only the link's own token. */
+function registerDocuments(app: FastifyInstance, { books, orders }: Simulation): void {
+  app.get("/documents/:packageId.pdf", async (request, reply) => {
+    const { packageId } = documentParams.parse(request.params);
+    const link = documentQuery.safeParse(request.query);
+    const found = orders.findParcel(packageId);
+    if (!link.success || found === undefined || !isLinkValid(books, packageId, link.data)) {
+      return reply.code(403).send(envelope(request.id, refusals.documentUnavailable));
+    }
+    const { type, size } = link.data;
+    return reply.type("application/pdf").send(renderDocument(found.order, found.parcel, type, size));
+  });
+}

@@ -1,0 +1,53 @@
+import { parseArgs } from "node:util";
+import closeWithGrace from "close-with-grace";
+import { z } from "zod";
+import { startSimulator } from "./app.ts";
+
+/** Entry point: `tsx src/simulator/server.ts --port 3900 --home DIR`. A wrong option ends it with code 2. */
+const optionsSchema = z.object({
+  port: z.coerce.number().int().min(0).max(65_535).default(3900),
+  host: z.string().min(1).default("127.0.0.1"),
+  home: z.string().min(1).default(".creatorflow/simulator"),
+  "time-scale": z.coerce.number().min(1).max(100_000).default(1),
+  "webhook-url": z.url({ protocol: /^https?$/ }).optional(),
+  "orders-per-minute": z.coerce.number().min(0).max(6_000).default(12),
+  "log-level": z.enum(["fatal", "error", "warn", "info", "debug", "trace", "silent"]).default("info"),
+});
+
+function readOptions() {
+  const text = { type: "string" } as const;
+  const { values } = parseArgs({
+    options: {
+      port: text,
+      host: text,
+      home: text,
+      "time-scale": text,
+      "webhook-url": text,
+      "orders-per-minute": text,
+      "log-level": text,
+    },
+  });
+  return optionsSchema.parse(values);
+}
+
+let options: ReturnType<typeof readOptions>;
+try {
+  options = readOptions();
+} catch (error) {
+  process.stderr.write(`${error instanceof z.ZodError ? z.prettifyError(error) : String(error)}\n`);
+  process.exit(2);
+}
+
+const simulator = await startSimulator({
+  port: options.port,
+  host: options.host,
+  home: options.home,
+  timeScale: options["time-scale"],
+  webhookUrl: options["webhook-url"] ?? null,
+  ordersPerMinute: options["orders-per-minute"],
+  logLevel: options["log-level"],
+});
+process.stdout.write(`simulator listening at ${simulator.url}\n`);
+closeWithGrace({ delay: 2_000 }, async () => {
+  await simulator.stop();
+});

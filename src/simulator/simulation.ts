@@ -1,0 +1,56 @@
+import type { Logger } from "pino";
+import { Orders } from "./orders.ts";
+import { Scenarios } from "./scenarios.ts";
+import { Scheduler } from "./scheduler.ts";
+import { Books } from "./state.ts";
+import { Stock } from "./stock.ts";
+import { Webhooks } from "./webhooks.ts";
+
+/** The simulated shop, put together: what endpoints and controls are handed. */
+export interface Simulation {
+  readonly books: Books;
+  readonly stock: Stock;
+  readonly orders: Orders;
+  readonly scenarios: Scenarios;
+  readonly logger: Logger;
+  stop(): Promise<void>;
+}
+
+/** Opens the books in a folder and goes on where they ended. A write that fails ends in `onBroken`. */
+export async function openSimulation(
+  folder: string,
+  settings: Parameters<Books["changeSettings"]>[0],
+  logger: Logger,
+  onBroken: (error: unknown) => void,
+): Promise<Simulation> {
+  const books = await Books.open(folder);
+  books.changeSettings(settings);
+  const scheduler = new Scheduler((action) => {
+    try {
+      action();
+      books.store.flush().catch(onBroken);
+    } catch (error) {
+      onBroken(error);
+    }
+  });
+  const webhooks = new Webhooks(books, scheduler, logger);
+  const stock = new Stock(books, webhooks);
+  const orders = new Orders(books, stock, webhooks, scheduler);
+  const scenarios = new Scenarios(books, orders, scheduler);
+  await books.store.flush();
+  webhooks.resume();
+  orders.resume();
+  scenarios.resume();
+  return {
+    books,
+    stock,
+    orders,
+    scenarios,
+    logger,
+    stop: async () => {
+      scheduler.stop();
+      await webhooks.stop();
+      await books.store.close();
+    },
+  };
+}
