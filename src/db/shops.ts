@@ -7,9 +7,12 @@ export interface ConnectedShop {
   readonly shopId: ShopId;
 }
 
-/** Every connected shop of every tenant; only ids, through the directory's function. */
-export async function listShops(db: Database): Promise<readonly ConnectedShop[]> {
+/** Every shop of every tenant in a state; only ids, through the directory's function. */
+export async function listShops(
+  db: Database,
+  status: "connecting" | "connected",
+): Promise<readonly ConnectedShop[]> {
   const { rows } = await sql<{ tenant_id: string; shop_id: string }>`
-    select tenant_id, shop_id from list_shops() where status = 'connected'`.execute(db);
+    select tenant_id, shop_id from list_shops() where status = ${status}`.execute(db);
   return rows.map((row) => ({ tenantId: asId<"Tenant">(row.tenant_id), shopId: asId<"Shop">(row.shop_id) }));
 }

@@ -2,7 +2,7 @@ import { dispatchDeliveries } from "./deliveries.ts";
 import type { IntakeDependencies } from "./dependencies.ts";
 import { type Loop, startLoop } from "./loop.ts";
 import { outboxClasses, workOffOutbox } from "./outbox.ts";
-import { sweepUnhandledOrders } from "./sweep.ts";
+import { connectShops, sweepUnhandledOrders } from "./sweep.ts";
 
 /**
  * The dispatcher: turns rows into what must follow from them. Any number of processes may run one; rows are claimed with a
@@ -20,6 +20,7 @@ export function startDispatcher(dependencies: IntakeDependencies): Loop {
       restMilliseconds: 500,
       logger,
     }),
+    startLoop("connecting shops", () => connectShops(dependencies), { restMilliseconds: 1_000, logger }),
     startLoop("sweep", () => sweepUnhandledOrders(dependencies).then(() => 0), {
       restMilliseconds: 15_000,
       logger,

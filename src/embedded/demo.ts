@@ -1,0 +1,108 @@
+import { hash } from "@node-rs/argon2";
+import { z } from "zod";
+import { type Database, openDatabase } from "../db/connection.ts";
+import { saveCredentials } from "../db/shop-credentials.ts";
+import { type TenantTransaction, withTenant } from "../db/tenant.ts";
+import { upsertUser, type UserRole } from "../db/users.ts";
+import { asId, type ShopId, type TenantId } from "../domain/ids.ts";
+
+export interface DemoOptions {
+  readonly databaseUrl: string;
+  readonly simulatorUrl: string;
+  readonly secretKey: Buffer;
+  readonly password: string;
+  readonly log: (line: string) => void;
+}
+
+/** The demo seller has the same id everywhere, so that seeding again finds them. */
+const demoTenantId: TenantId = asId<"Tenant">("01980000-0000-7000-8000-000000000001");
+
+const accounts: readonly { readonly email: string; readonly name: string; readonly role: UserRole }[] = [
+  { email: "creator@demo.local", name: "Casey Creator", role: "creator" },
+  { email: "admin@demo.local", name: "Ada Admin", role: "admin" },
+  { email: "support@demo.local", name: "Sam Support", role: "support" },
+];
+
+const credentialsSchema = z.object({
+  shopId: z.string(),
+  shopName: z.string(),
+  region: z.string(),
+  sellerOpenId: z.string(),
+  shopCipher: z.string(),
+  accessToken: z.string(),
+  accessTokenExpireIn: z.number(),
+  refreshToken: z.string(),
+  refreshTokenExpireIn: z.number(),
+});
+
+/**
+ * Makes the demo seller: three people, and the simulator's shop with its credentials. The worker connects the shop then:
+ * catalogue, opening stock, open orders. Seeding again only brings passwords and tokens up to date.
+ *
+ * @returns the e-mail addresses that can log in.
+ */
+export async function seedDemo(options: DemoOptions): Promise<{ readonly accounts: readonly string[] }> {
+  const response = await fetch(new URL("/_sim/credentials", options.simulatorUrl), {
+    signal: AbortSignal.timeout(10_000),
+  });
+  if (!response.ok)
+    throw new Error(`The simulator at ${options.simulatorUrl} gives no credentials (${response.status}).`);
+  const credentials = credentialsSchema.parse(await response.json());
+  const passwordHash = await hash(options.password);
+  const db: Database = openDatabase({ url: options.databaseUrl, role: "cf_app", poolSize: 2 });
+  try {
+    await withTenant(db, demoTenantId, async (transaction) => {
+      await transaction
+        .insertInto("tenants")
+        .values({ tenant_id: demoTenantId, name: "Demo seller" })
+        .onConflict((conflict) => conflict.doNothing())
+        .execute();
+      for (const account of accounts)
+        await upsertUser(transaction, demoTenantId, { ...account, passwordHash });
+      const shopId = await saveShop(transaction, credentials);
+      await saveCredentials(
+        transaction,
+        options.secretKey,
+        { tenantId: demoTenantId, shopId },
+        {
+          cipher: credentials.shopCipher,
+          accessToken: credentials.accessToken,
+          accessTokenExpiresAt: fromSeconds(credentials.accessTokenExpireIn),
+          refreshToken: credentials.refreshToken,
+          refreshTokenExpiresAt: fromSeconds(credentials.refreshTokenExpireIn),
+        },
+      );
+    });
+  } finally {
+    await db.destroy();
+  }
+  return { accounts: accounts.map((account) => account.email) };
+}
+
+async function saveShop(
+  transaction: TenantTransaction,
+  credentials: z.output<typeof credentialsSchema>,
+): Promise<ShopId> {
+  const row = await transaction
+    .insertInto("shops")
+    .values({
+      tenant_id: demoTenantId,
+      channel: "tiktok-shop",
+      channel_shop_id: credentials.shopId,
+      seller_open_id: credentials.sellerOpenId,
+      name: credentials.shopName,
+      region: credentials.region,
+      status: "connecting",
+    })
+    .onConflict((conflict) =>
+      conflict.columns(["channel", "channel_shop_id"]).doUpdateSet({ name: credentials.shopName }),
+    )
+    .returning("id")
+    .executeTakeFirstOrThrow();
+  return asId<"Shop">(row.id);
+}
+
+/** TikTok Shop's `…_expire_in` are absolute Unix seconds, in spite of the name. */
+function fromSeconds(seconds: number): string {
+  return new Date(seconds * 1_000).toISOString();
+}

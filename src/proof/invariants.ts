@@ -1,0 +1,226 @@
+/**
+ * What must hold of the stock and the orders at every commit, as SQL that knows nothing of the code which makes it so.
+ * Each query returns one row for each thing that is wrong: `subject`, `delta`, `explanation`, `under_way`.
+ */
+export interface Invariant {
+  readonly name: string;
+  /** Counts what is looked at. */
+  readonly examined: string;
+  readonly query: string;
+}
+
+/** Differences between an order and its stock that are younger than this may still be on their way. */
+const youngSeconds = 10;
+
+const level = `stock_levels level join skus sku on sku.tenant_id = level.tenant_id and sku.id = level.sku_id`;
+const young = (column: string) => `${column} > now() - interval '${youngSeconds} seconds'`;
+
+export const invariants: readonly Invariant[] = [
+  {
+    name: "on hand is the sum of its movements",
+    examined: "select count(*) from stock_levels",
+    query: `
+      select sku.code as subject, level.current_stock - coalesce(ledger.units, 0) as delta,
+        format('on hand is %s, the ledger adds up to %s', level.current_stock, coalesce(ledger.units, 0)) as explanation,
+        false as under_way
+      from ${level}
+      left join lateral (
+        select sum(on_hand_effect) as units from inventory_transactions movement
+        where movement.tenant_id = level.tenant_id and movement.sku_id = level.sku_id
+          and movement.location_id = level.location_id
+      ) ledger on true
+      where level.current_stock <> coalesce(ledger.units, 0)`,
+  },
+  {
+    name: "reserved is the sum of its movements",
+    examined: "select count(*) from stock_levels",
+    query: `
+      select sku.code as subject, level.reserved_stock - coalesce(ledger.units, 0) as delta,
+        format('reserved is %s, the ledger adds up to %s', level.reserved_stock, coalesce(ledger.units, 0)) as explanation,
+        false as under_way
+      from ${level}
+      left join lateral (
+        select sum(reserved_effect) as units from inventory_transactions movement
+        where movement.tenant_id = level.tenant_id and movement.sku_id = level.sku_id
+          and movement.location_id = level.location_id
+      ) ledger on true
+      where level.reserved_stock <> coalesce(ledger.units, 0)`,
+  },
+  {
+    name: "reserved is the sum of its open reservations",
+    examined: "select count(*) from stock_levels",
+    query: `
+      select sku.code as subject, level.reserved_stock - coalesce(held.units, 0) as delta,
+        format('reserved is %s, open reservations hold %s', level.reserved_stock, coalesce(held.units, 0)) as explanation,
+        false as under_way
+      from ${level}
+      left join lateral (
+        select sum(quantity) as units from reservations reservation
+        where reservation.tenant_id = level.tenant_id and reservation.sku_id = level.sku_id
+          and reservation.location_id = level.location_id and reservation.state = 'held'
+      ) held on true
+      where level.reserved_stock <> coalesce(held.units, 0)`,
+  },
+  {
+    name: "no unit is promised twice",
+    examined: "select count(*) from stock_levels",
+    query: `
+      select sku.code as subject, level.current_stock - level.reserved_stock - level.backorder_floor as delta,
+        format('%s on hand, %s promised', level.current_stock, level.reserved_stock) as explanation, false as under_way
+      from ${level}
+      where level.current_stock < 0 or level.reserved_stock < 0
+        or level.current_stock - level.reserved_stock < level.backorder_floor`,
+  },
+  {
+    name: "movements of a SKU are gapless",
+    examined: "select count(distinct (tenant_id, sku_id)) from inventory_transactions",
+    query: `
+      select sku.code as subject, null as delta,
+        format('%s movements, numbered up to %s', counted.movements, counted.last) as explanation, false as under_way
+      from (
+        select tenant_id, sku_id, count(*) as movements, count(distinct sequence) as numbers, max(sequence) as last
+        from inventory_transactions group by tenant_id, sku_id
+      ) counted
+      join skus sku on sku.tenant_id = counted.tenant_id and sku.id = counted.sku_id
+      left join lateral (
+        select max(last_sequence) as last from stock_levels level
+        where level.tenant_id = counted.tenant_id and level.sku_id = counted.sku_id
+      ) noted on true
+      where counted.movements <> counted.last or counted.numbers <> counted.movements or noted.last <> counted.last`,
+  },
+  {
+    name: "each movement begins where the one before it ended",
+    examined: "select count(*) from inventory_transactions",
+    query: `
+      select sku.code as subject, null as delta,
+        format('movement %s begins at %s/%s, the one before ended at %s/%s', chained.sequence, chained.previous_stock,
+          chained.previous_reserved, chained.stock_before, chained.reserved_before) as explanation, false as under_way
+      from (
+        select tenant_id, sku_id, sequence, previous_stock, previous_reserved,
+          coalesce(lag(new_stock) over before, 0) as stock_before,
+          coalesce(lag(new_reserved) over before, 0) as reserved_before
+        from inventory_transactions
+        window before as (partition by tenant_id, sku_id, location_id order by sequence)
+      ) chained
+      join skus sku on sku.tenant_id = chained.tenant_id and sku.id = chained.sku_id
+      where chained.previous_stock <> chained.stock_before or chained.previous_reserved <> chained.reserved_before`,
+  },
+  {
+    name: "no operation moved stock twice",
+    examined: "select count(*) from inventory_transactions",
+    query: `
+      select operation_id as subject, count(*) - 1 as delta, format('%s movements of kind %s', count(*), kind) as explanation,
+        false as under_way
+      from inventory_transactions
+      group by tenant_id, operation_id, kind having count(*) > 1`,
+  },
+  {
+    name: "a reservation is reserved once and resolved once",
+    examined: "select count(*) from reservations",
+    query: `
+      select reservation.reservation_id as subject, null as delta,
+        format('%s, with movements: %s', reservation.state, coalesce(booked.kinds, 'none')) as explanation, false as under_way
+      from reservations reservation
+      left join lateral (
+        select string_agg(kind, ' ' order by sequence) as kinds from inventory_transactions movement
+        where movement.tenant_id = reservation.tenant_id and movement.sku_id = reservation.sku_id
+          and movement.reference_id = reservation.order_ref || '/' || reservation.line_id
+          and split_part(movement.operation_id, '/', 5) = reservation.generation::text
+          and movement.kind in ('reserve', 'release', 'ship', 'ship_reversed')
+      ) booked on true
+      where booked.kinds is distinct from case
+        when reservation.state = 'held' then 'reserve'
+        when reservation.state = 'released' then 'reserve release'
+        when reservation.reversed_at is null then 'reserve ship'
+        else 'reserve ship ship_reversed' end`,
+  },
+  {
+    name: "a closed order holds no units and waits for none",
+    examined: "select count(*) from orders where channel_status in ('cancelled', 'completed')",
+    query: `
+      select orders.channel_order_id as subject, claim.quantity as delta,
+        format('%s, yet %s', orders.channel_status, claim.what) as explanation, ${young("orders.updated_at")} as under_way
+      from orders
+      join (
+        select tenant_id, order_ref, quantity, 'holds units' as what from reservations where state = 'held'
+        union all
+        select tenant_id, order_ref, quantity, 'waits for units' from shortages where state = 'waiting'
+      ) claim on claim.tenant_id = orders.tenant_id and claim.order_ref = orders.order_ref
+      where orders.channel_status in ('cancelled', 'completed') and orders.handled_version = orders.snapshot_version`,
+  },
+  {
+    name: "an order's lines and the stock say the same",
+    examined: "select count(*) from order_lines",
+    query: `
+      select orders.channel_order_id as subject, null as delta,
+        format('line %s is %s, its reservation is %s', line.line_id, line.stage,
+          coalesce(reservation.state, shortage.state, 'not there')) as explanation,
+        (${young("orders.updated_at")} or ${young("coalesce(reservation.resolved_at, reservation.held_at, shortage.created_at, orders.updated_at)")}
+          or orders.handled_version < orders.snapshot_version) as under_way
+      from order_lines line
+      join orders on orders.tenant_id = line.tenant_id and orders.id = line.order_id
+      left join reservations reservation on reservation.tenant_id = line.tenant_id
+        and reservation.reservation_id = orders.order_ref || '/' || line.line_id || '/' || line.generation
+      left join shortages shortage on shortage.tenant_id = line.tenant_id
+        and shortage.reservation_id = orders.order_ref || '/' || line.line_id || '/' || line.generation
+      where case line.stage
+        when 'held' then reservation.state is distinct from 'held'
+        when 'shipped' then reservation.state is distinct from 'shipped' or reservation.reversed_at is not null
+        when 'short' then shortage.state is distinct from 'waiting'
+        when 'cancelled' then reservation.state in ('held', 'shipped') or shortage.state = 'waiting'
+        when 'reversed' then reservation.reversed_at is null
+        when 'untracked' then reservation.state = 'held'
+        else not (${young("orders.updated_at")}) and orders.handled_version = orders.snapshot_version
+          and line.sku_id is not null
+      end`,
+  },
+  {
+    name: "nobody waits for units that are free",
+    examined: "select count(*) from shortages where state = 'waiting'",
+    query: `
+      select sku.code as subject, free.units as delta,
+        format('%s units are free and %s waits for %s', free.units, first.order_ref, first.quantity) as explanation,
+        false as under_way
+      from (
+        select distinct on (tenant_id, sku_id) * from shortages where state = 'waiting'
+        order by tenant_id, sku_id, paid_at nulls last, ordered_at, reservation_id
+      ) first
+      join skus sku on sku.tenant_id = first.tenant_id and sku.id = first.sku_id
+      join lateral (
+        select max(available_stock - backorder_floor) as units from stock_levels level
+        where level.tenant_id = first.tenant_id and level.sku_id = first.sku_id
+          and (first.location_id is null or level.location_id = first.location_id)
+      ) free on free.units >= first.quantity`,
+  },
+  {
+    name: "no later payment was served while an earlier one waits",
+    examined: "select count(*) from shortages where state = 'waiting'",
+    query: `
+      select sku.code as subject, null as delta,
+        format('%s (paid %s) waits since %s, %s (paid %s) was served from the queue', waiting.order_ref, waiting.paid_at,
+          waiting.created_at, served.order_ref, served.paid_at) as explanation, false as under_way
+      from shortages waiting
+      join skus sku on sku.tenant_id = waiting.tenant_id and sku.id = waiting.sku_id
+      join lateral (
+        select * from shortages served
+        where served.tenant_id = waiting.tenant_id and served.sku_id = waiting.sku_id and served.state = 'served'
+          and served.location_id is not distinct from waiting.location_id
+          and served.quantity >= waiting.quantity
+          and served.paid_at > waiting.paid_at and served.resolved_at > waiting.created_at
+          -- An order that was unpaid when the other was served had a lower turn then.
+          and waiting.paid_at < served.resolved_at - interval '${youngSeconds} seconds'
+        limit 1
+      ) served on true
+      where waiting.state = 'waiting'`,
+  },
+  {
+    name: "every accepted webhook of a known shop was worked off or says why not",
+    examined: "select count(*) from webhook_deliveries",
+    query: `
+      select coalesce(channel_order_id, id::text) as subject, null as delta,
+        format('delivery %s has waited since %s: %s', id, received_at, coalesce(reason, 'never tried')) as explanation,
+        received_at > now() - interval '2 minutes' as under_way
+      from webhook_deliveries
+      where state = 'waiting' or (state = 'parked' and reason is null)`,
+  },
+];
