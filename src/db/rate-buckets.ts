@@ -1,0 +1,133 @@
+import { sql } from "kysely";
+import type { ShopId, TenantId } from "../domain/ids.ts";
+import {
+  type Grant,
+  newBucket,
+  type Priority,
+  type RateBucket,
+  recordAccepted,
+  recordLimited,
+  takeToken,
+} from "../domain/shop/rate-budget.ts";
+import type { Database } from "./connection.ts";
+import { type TenantTransaction, withTenant } from "./tenant.ts";
+
+interface Shop {
+  readonly tenantId: TenantId;
+  readonly shopId: ShopId;
+}
+
+/**
+ * The rate budget of every shop, shared by all processes: the bucket is a row, the row's lock is the order of calls, and
+ * the database's clock is everyone's. Accepted calls are only counted here and stored with the next call that is taken,
+ * so that a call costs one transaction and not two; a process that dies forgets a few of them.
+ *
+ * @param startPerMinute the rate a shop's first bucket starts with, when it is known to bear more than the careful default.
+ */
+export function createRateBudget(db: Database, options: { readonly startPerMinute?: number } = {}) {
+  const acceptedByShop = new Map<string, number>();
+
+  async function change<Result>(
+    shop: Shop,
+    decide: (bucket: RateBucket, now: number) => { readonly bucket: RateBucket; readonly result: Result },
+  ): Promise<Result> {
+    return await withTenant(db, shop.tenantId, async (transaction) => {
+      const locked =
+        (await lockBucket(transaction, shop)) ??
+        (await insertBucket(transaction, shop, options.startPerMinute));
+      const { bucket, result } = decide(locked.bucket, locked.now);
+      await saveBucket(transaction, shop, bucket);
+      return result;
+    });
+  }
+
+  return {
+    take: async (shop: Shop, priority: Priority): Promise<Grant> => {
+      const accepted = acceptedByShop.get(shop.shopId) ?? 0;
+      acceptedByShop.delete(shop.shopId);
+      return await change(shop, (bucket, now) => {
+        const { bucket: taken, grant } = takeToken(recordAccepted(bucket, accepted, now), priority, now);
+        return { bucket: taken, result: grant };
+      });
+    },
+    accepted: (shop: Shop): void => {
+      acceptedByShop.set(shop.shopId, (acceptedByShop.get(shop.shopId) ?? 0) + 1);
+    },
+    limited: async (shop: Shop, retryAt: number): Promise<void> => {
+      acceptedByShop.delete(shop.shopId);
+      await change(shop, (bucket, now) => ({ bucket: recordLimited(bucket, retryAt, now), result: null }));
+    },
+  };
+}
+
+interface LockedBucket {
+  readonly bucket: RateBucket;
+  /** Milliseconds, by the database's clock. */
+  readonly now: number;
+}
+
+async function lockBucket(transaction: TenantTransaction, shop: Shop): Promise<LockedBucket | null> {
+  const row = await transaction
+    .selectFrom("rate_buckets")
+    .selectAll()
+    .select(sql<string>`clock_timestamp()`.as("now"))
+    .where("tenant_id", "=", shop.tenantId)
+    .where("shop_id", "=", shop.shopId)
+    .forUpdate()
+    .executeTakeFirst();
+  if (row === undefined) return null;
+  return {
+    now: Date.parse(row.now),
+    bucket: {
+      tokens: row.tokens,
+      ratePerMinute: row.rate_per_minute,
+      burst: row.burst,
+      refilledAt: Date.parse(row.refilled_at),
+      blockedUntil: row.blocked_until === null ? null : Date.parse(row.blocked_until),
+      acceptedStreak: row.accepted_streak,
+    },
+  };
+}
+
+/** Two processes may meet here: one inserts, both then lock the same row. */
+async function insertBucket(
+  transaction: TenantTransaction,
+  shop: Shop,
+  startPerMinute: number | undefined,
+): Promise<LockedBucket> {
+  const bucket = newBucket(Date.now(), startPerMinute);
+  await transaction
+    .insertInto("rate_buckets")
+    .values({
+      tenant_id: shop.tenantId,
+      shop_id: shop.shopId,
+      ...columnsOf(bucket),
+      refilled_at: sql<string>`clock_timestamp()`,
+    })
+    .onConflict((conflict) => conflict.doNothing())
+    .execute();
+  const locked = await lockBucket(transaction, shop);
+  if (locked === null)
+    throw new Error(`Broken invariant: the rate bucket of ${shop.shopId} was just inserted`);
+  return locked;
+}
+
+async function saveBucket(transaction: TenantTransaction, shop: Shop, bucket: RateBucket): Promise<void> {
+  await transaction
+    .updateTable("rate_buckets")
+    .set(columnsOf(bucket))
+    .where("tenant_id", "=", shop.tenantId)
+    .where("shop_id", "=", shop.shopId)
+    .execute();
+}
+
+function columnsOf(bucket: RateBucket) {
+  return {
+    tokens: bucket.tokens,
+    rate_per_minute: bucket.ratePerMinute,
+    burst: bucket.burst,
+    refilled_at: new Date(bucket.refilledAt).toISOString(),
+    blocked_until: bucket.blockedUntil === null ? null : new Date(bucket.blockedUntil).toISOString(),
+    accepted_streak: bucket.acceptedStreak,
+  };
+}

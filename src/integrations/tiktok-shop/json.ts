@@ -1,0 +1,38 @@
+import { parse } from "lossless-json";
+
+/** What TikTok Shop sends nests about ten deep; far more is an attack on the stack. */
+const depthMax = 64;
+
+/**
+ * Parses JSON without losing digits: an integer that no number can hold (TikTok's 64-bit ids) comes as its text. Of a
+ * key that appears twice the last one counts, as with JSON.parse.
+ *
+ * @throws SyntaxError when the text is not JSON or nests deeper than 64.
+ */
+export function parseJson(text: string): unknown {
+  if (nestsDeeperThan(text, depthMax)) throw new SyntaxError(`JSON nests deeper than ${depthMax}`);
+  return parse(text, null, {
+    parseNumber: (digits) => {
+      const value = Number(digits);
+      return /^-?\d+$/.test(digits) && !Number.isSafeInteger(value) ? digits : value;
+    },
+    onDuplicateKey: ({ newValue }) => newValue,
+  });
+}
+
+function nestsDeeperThan(text: string, limit: number): boolean {
+  let depth = 0;
+  let inString = false;
+  for (let index = 0; index < text.length; index += 1) {
+    const character = text[index];
+    if (inString) {
+      if (character === "\\") index += 1;
+      else if (character === '"') inString = false;
+    } else if (character === '"') inString = true;
+    else if (character === "{" || character === "[") {
+      depth += 1;
+      if (depth > limit) return true;
+    } else if (character === "}" || character === "]") depth -= 1;
+  }
+  return false;
+}

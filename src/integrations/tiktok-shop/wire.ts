@@ -1,0 +1,212 @@
+import { z } from "zod";
+
+/**
+ * TikTok Shop's shapes, as far as we read them. Tolerant: unknown fields pass, words we do not know stay words until
+ * `translate.ts` judges them, and lists keep their items unread so that one strange item does not lose its page.
+ */
+
+/** NUL and lone surrogates are legal in JSON and illegal in PostgreSQL. */
+const text = z
+  .string()
+  .transform((value) => value.replaceAll("\u0000", "").replaceAll(/\p{Surrogate}/gu, "\u{fffd}"));
+const textOrNull = text
+  .transform((value) => (value === "" ? null : value))
+  .nullish()
+  .catch(null);
+
+/** 64-bit: text, or a number when it is a small one. */
+const id = z
+  .union([z.string(), z.number().int()])
+  .transform(String)
+  .pipe(z.string().regex(/^[\x21-\x7e]{1,64}$/));
+const idOrNull = id.nullish().catch(null);
+
+/** Unix seconds as ISO 8601; TikTok writes 0 for "not yet". */
+const lastSecond = 253_402_300_799;
+const seconds = z
+  .union([z.number(), z.string().regex(/^\d{1,12}$/)])
+  .transform(Number)
+  .pipe(z.number().int().min(0).max(lastSecond));
+const time = seconds.pipe(z.number().min(1)).transform((value) => new Date(value * 1_000).toISOString());
+const timeOrNull = time.nullish().catch(null);
+
+/** A decimal in major units, as text. */
+const decimal = z.union([z.string(), z.number()]).transform(String);
+const count = z.number().int().min(0);
+
+const lineSchema = z.object({
+  id,
+  sku_id: id,
+  product_id: id,
+  seller_sku: textOrNull,
+  product_name: text.catch(""),
+  sku_name: textOrNull,
+  display_status: z.string().nullish().catch(null),
+  package_id: idOrNull,
+  sale_price: decimal,
+});
+
+/** Personal, and never a reason to lose an order. */
+const recipientSchema = z
+  .object({
+    name: textOrNull,
+    phone_number: textOrNull,
+    full_address: textOrNull,
+    postal_code: textOrNull,
+    region_code: textOrNull,
+  })
+  .nullish()
+  .catch(null);
+
+export const orderSchema = z.object({
+  id,
+  status: z.string(),
+  is_on_hold_order: z.boolean().nullish().catch(null),
+  create_time: time,
+  update_time: time,
+  paid_time: timeOrNull,
+  shipping_type: z.string().nullish().catch(null),
+  warehouse_id: idOrNull,
+  rts_sla_time: timeOrNull,
+  cancel_order_sla_time: timeOrNull,
+  cancel_reason: textOrNull,
+  is_buyer_request_cancel: z.boolean().nullish().catch(null),
+  tracking_number: textOrNull,
+  packages: z.array(z.object({ id })).nullish().catch(null),
+  payment: z.object({ currency: z.string().regex(/^[A-Z]{3}$/), total_amount: decimal }),
+  recipient_address: recipientSchema,
+  line_items: z.array(lineSchema).min(1),
+});
+export type WireOrder = z.output<typeof orderSchema>;
+
+const unreadList = z
+  .array(z.unknown())
+  .nullish()
+  .transform((list) => list ?? []);
+const nextPageToken = z
+  .string()
+  .nullish()
+  .transform((token) => (token === "" ? null : (token ?? null)));
+
+export const ordersAnswer = z.object({ orders: unreadList, next_page_token: nextPageToken });
+
+export const productSchema = z.object({
+  id,
+  title: text.catch(""),
+  status: z.string(),
+  skus: z.array(
+    z.object({
+      id,
+      seller_sku: textOrNull,
+      sales_attributes: z
+        .array(z.object({ value_name: text }))
+        .nullish()
+        .catch(null),
+      price: z
+        .object({
+          currency: z.string(),
+          sale_price: decimal.nullish(),
+          tax_exclusive_price: decimal.nullish(),
+        })
+        .nullish()
+        .catch(null),
+      inventory: z
+        .array(z.object({ warehouse_id: id }))
+        .nullish()
+        .catch(null),
+      status_info: z.object({ status: z.string() }).nullish().catch(null),
+    }),
+  ),
+});
+export type WireProduct = z.output<typeof productSchema>;
+
+export const productsAnswer = z.object({ products: unreadList, next_page_token: nextPageToken });
+
+export const stockSchema = z.object({
+  product_id: id,
+  skus: z.array(
+    z.object({
+      id,
+      warehouse_inventory: z.array(
+        z.object({
+          warehouse_id: id,
+          available_quantity: count.default(0),
+          committed_quantity: count.default(0),
+        }),
+      ),
+    }),
+  ),
+});
+export type WireStock = z.output<typeof stockSchema>;
+export const stockAnswer = z.object({ inventory: unreadList });
+
+const itemErrors = <Detail extends z.ZodType>(detail: Detail) =>
+  z
+    .array(
+      z.object({
+        code: z.union([z.number(), z.string()]).transform(String),
+        message: text.catch(""),
+        detail: detail.nullish().catch(null),
+      }),
+    )
+    .nullish()
+    .transform((errors) => errors ?? []);
+
+const extraErrorSchema = z.object({
+  warehouse_id: idOrNull,
+  code: z.union([z.number(), z.string()]).transform(String),
+  message: text.catch(""),
+});
+
+export const stockUpdateAnswer = z.object({
+  errors: itemErrors(z.object({ sku_id: id, extra_errors: z.array(extraErrorSchema).nullish().catch(null) })),
+});
+
+export const shipAnswer = z.object({ errors: itemErrors(z.object({ package_id: id })) });
+
+export const shopsAnswer = z.object({
+  shops: z.array(
+    z.object({ id, cipher: z.string().min(1), name: text.catch(""), region: z.string().catch("") }),
+  ),
+});
+
+export const warehousesAnswer = z.object({
+  warehouses: z.array(
+    z.object({
+      id,
+      name: text.catch(""),
+      type: z.string().nullish().catch(null),
+      effect_status: z.string().nullish().catch(null),
+      is_default: z.boolean().nullish().catch(null),
+    }),
+  ),
+});
+
+export const markShippedAnswer = z.object({ package_id: id });
+
+export const documentAnswer = z.object({ doc_url: z.url(), tracking_number: textOrNull });
+
+/** Milliseconds here, where everything else has seconds. */
+export const trackingAnswer = z.object({
+  tracking: z
+    .array(
+      z.object({
+        description: text.catch(""),
+        update_time_millis: z
+          .union([z.number(), z.string().regex(/^\d{1,15}$/)])
+          .transform(Number)
+          .pipe(
+            z
+              .number()
+              .int()
+              .min(0)
+              .max(lastSecond * 1_000),
+          )
+          .transform((value) => new Date(value).toISOString()),
+      }),
+    )
+    .nullish()
+    .transform((entries) => entries ?? []),
+});
+
+export const cancelAnswer = z.object({ cancel_id: id, cancel_status: z.string() });
