@@ -11,6 +11,9 @@ const migrations: Readonly<Record<string, Migration>> = {
   "0003-orders": orders,
 };
 
+/** Names of all migrations: what a database of this version has. */
+export const migrationNames: readonly string[] = Object.keys(migrations);
+
 export interface MigrationTarget {
   /** Login of the owner: may create roles and tables, is no superuser. */
   readonly migrationUrl: string;
@@ -41,24 +44,6 @@ export async function migrate(target: MigrationTarget): Promise<readonly string[
     }
     await admitLogin(db, new URL(target.url));
     return (results ?? []).map((result) => result.migrationName);
-  } finally {
-    await db.destroy();
-  }
-}
-
-/** Names of the migrations that the database does not have yet. */
-export async function pendingMigrations(migrationUrl: string): Promise<readonly string[]> {
-  const db = new Kysely<unknown>({
-    dialect: new PostgresDialect({ pool: new pg.Pool({ connectionString: migrationUrl, max: 1 }) }),
-  });
-  try {
-    const migrator = new Migrator({
-      db,
-      provider: { getMigrations: () => Promise.resolve({ ...migrations }) },
-    });
-    return (await migrator.getMigrations())
-      .filter((migration) => migration.executedAt === undefined)
-      .map((migration) => migration.name);
   } finally {
     await db.destroy();
   }

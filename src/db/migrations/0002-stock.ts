@@ -179,6 +179,7 @@ async function ledger(db: Kysely<unknown>): Promise<void> {
          end)
      ) partition by range (created_at);
      create index inventory_transactions_recent on inventory_transactions (tenant_id, sku_id, sequence desc);
+     create index inventory_transactions_by_reference on inventory_transactions (tenant_id, reference_id);
 
      create function ensure_ledger_partition(month date) returns void
        language plpgsql as $$

@@ -214,12 +214,18 @@ async function intake(db: Kysely<unknown>): Promise<void> {
        with check (tenant_id = (select nullif(current_setting('app.tenant_id', true), '')::uuid));
      create policy report_reads on webhook_deliveries for select to cf_report using (true);
      create policy ingest_takes_in on webhook_deliveries to cf_ingest using (true) with check (true);
+     -- Deliveries of unknown shops belong to no tenant: the platform's operators alone may look at them.
+     create policy unclaimed_for_operators on webhook_deliveries for select to cf_app
+       using (tenant_id is null and current_setting('app.sees_unclaimed', true) = 'yes');
      create policy dispatcher_claims on webhook_deliveries to cf_dispatcher using (true) with check (true);
      grant select, update on webhook_deliveries to cf_app;
      grant select on webhook_deliveries to cf_report;
-     grant insert, select (id, channel, sender, dedupe_key, state, duplicates),
+     grant insert, select (id, channel, sender, dedupe_key, state, duplicates, attempts, next_attempt_at, reason, leased_until),
        update (state, duplicates, attempts, next_attempt_at, reason) on webhook_deliveries to cf_ingest;
      grant select, update on webhook_deliveries to cf_dispatcher;
+
+     -- A process is ready when the schema is the one it was written for.
+     grant select on kysely_migration to cf_app, cf_ingest;
 
      create table webhook_rejections (
        channel text not null,

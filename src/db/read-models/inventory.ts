@@ -1,0 +1,191 @@
+import { type RawBuilder, sql } from "kysely";
+import type { SkuId } from "../../domain/ids.ts";
+import type { TenantTransaction } from "../tenant.ts";
+
+export type StockStatus = "in_stock" | "low_stock" | "out_of_stock";
+
+/** A SKU with its numbers summed over all locations. */
+export interface SkuRow {
+  readonly id: string;
+  readonly name: string;
+  readonly sku: string;
+  readonly product_id: string;
+  readonly product_title: string;
+  readonly current_stock: number;
+  readonly reserved_stock: number;
+  readonly available_stock: number;
+  readonly shortage: number;
+  readonly buffer: number;
+  readonly low_stock_threshold: number;
+  readonly status: StockStatus;
+  readonly last_inventory_sync: string | null;
+  readonly inventory_sync_status: "synced" | "pending" | "failed" | "drift" | "paused";
+  /** What the list is sorted by, with the id. */
+  readonly sort_name: string;
+}
+
+export interface SkuFilter {
+  readonly status?: StockStatus | undefined;
+  readonly search?: string | undefined;
+}
+
+export interface SkuPage {
+  readonly limit: number;
+  /** Rows to leave out, or the last row of the page before. */
+  readonly start: number | { readonly sortName: string; readonly id: string };
+}
+
+const stockStatus = sql<StockStatus>`case
+  when level.available <= 0 then 'out_of_stock'
+  when level.available <= sku.low_stock_threshold then 'low_stock'
+  else 'in_stock' end`;
+
+/** Sums of one SKU's levels. A SKU without a level has nothing. */
+const levelSums = sql`lateral (
+  select coalesce(sum(current_stock), 0)::integer as current, coalesce(sum(reserved_stock), 0)::integer as reserved,
+    coalesce(sum(available_stock), 0)::integer as available
+  from stock_levels where stock_levels.tenant_id = sku.tenant_id and stock_levels.sku_id = sku.id
+) as level`;
+
+const skuColumns = sql`sku.id, sku.name, sku.code as sku, sku.product_id, product.title as product_title,
+  level.current as current_stock, level.reserved as reserved_stock, level.available as available_stock,
+  (select coalesce(sum(quantity), 0)::integer from shortages
+   where shortages.tenant_id = sku.tenant_id and shortages.sku_id = sku.id and state = 'waiting') as shortage,
+  sku.buffer, sku.low_stock_threshold, ${stockStatus} as status, sku.last_synced_at as last_inventory_sync,
+  sku.sync_status as inventory_sync_status, lower(sku.name) as sort_name`;
+
+/** The tenant's SKUs by name. Returns one row more than asked for when there is a next page. */
+export async function listSkus(
+  transaction: TenantTransaction,
+  filter: SkuFilter,
+  { limit, start }: SkuPage,
+): Promise<readonly SkuRow[]> {
+  const after =
+    typeof start === "number"
+      ? sql`true`
+      : sql`(lower(sku.name), sku.id) > (${start.sortName}, ${start.id}::uuid)`;
+  const { rows } = await sql<SkuRow>`
+    select ${skuColumns}
+    from skus as sku
+    join products as product on product.tenant_id = sku.tenant_id and product.id = sku.product_id
+    cross join ${levelSums}
+    where ${matches(filter)} and ${after}
+    order by lower(sku.name), sku.id
+    limit ${limit + 1} offset ${typeof start === "number" ? start : 0}
+  `.execute(transaction);
+  return rows;
+}
+
+export async function countSkus(transaction: TenantTransaction, filter: SkuFilter): Promise<number> {
+  // The sums cost a look at every level, so they are left out unless the status asks for them.
+  const levels = filter.status === undefined ? sql`` : sql`cross join ${levelSums}`;
+  const { rows } = await sql<{ total: number }>`
+    select count(*) as total from skus as sku ${levels} where ${matches(filter)}`.execute(transaction);
+  return rows[0]?.total ?? 0;
+}
+
+function matches({ status, search }: SkuFilter): RawBuilder<unknown> {
+  const pattern = `%${escapeLike(search ?? "")}%`;
+  return sql`${status === undefined ? sql`true` : sql`${stockStatus} = ${status}`}
+    and ${search === undefined ? sql`true` : sql`(sku.name ilike ${pattern} or sku.code ilike ${pattern})`}`;
+}
+
+/** Makes text match itself in a LIKE pattern. */
+export function escapeLike(text: string): string {
+  return text.replaceAll(/[\\%_]/g, "\\$&");
+}
+
+export async function findSku(transaction: TenantTransaction, skuId: SkuId): Promise<SkuRow | null> {
+  const { rows } = await sql<SkuRow>`
+    select ${skuColumns}
+    from skus as sku
+    join products as product on product.tenant_id = sku.tenant_id and product.id = sku.product_id
+    cross join ${levelSums}
+    where sku.id = ${skuId}
+  `.execute(transaction);
+  return rows[0] ?? null;
+}
+
+/** A SKU's stock at each location, the default first. */
+export async function listLevels(transaction: TenantTransaction, skuId: SkuId) {
+  return await transaction
+    .selectFrom("stock_levels as level")
+    .innerJoin("locations as location", (join) =>
+      join.onRef("location.tenant_id", "=", "level.tenant_id").onRef("location.id", "=", "level.location_id"),
+    )
+    .where("level.sku_id", "=", skuId)
+    .orderBy("location.is_default", "desc")
+    .orderBy("level.location_id")
+    .select([
+      "level.location_id",
+      "location.name as location_name",
+      "location.is_default",
+      "level.current_stock",
+      "level.reserved_stock",
+      "level.available_stock",
+      "level.version",
+      "level.updated_at",
+    ])
+    .execute();
+}
+
+/** Where a SKU is sold. */
+export async function listListings(transaction: TenantTransaction, skuId: SkuId) {
+  return await transaction
+    .selectFrom("listings as listing")
+    .innerJoin("shops as shop", (join) =>
+      join.onRef("shop.tenant_id", "=", "listing.tenant_id").onRef("shop.id", "=", "listing.shop_id"),
+    )
+    .where("listing.sku_id", "=", skuId)
+    .orderBy("listing.id")
+    .select([
+      "listing.id",
+      "listing.shop_id",
+      "shop.name as shop_name",
+      "listing.channel_product_id",
+      "listing.channel_sku_id",
+      "listing.warehouse_ids",
+    ])
+    .execute();
+}
+
+export interface MovementRow {
+  readonly id: string;
+  readonly sequence: number;
+  readonly date: string;
+  readonly type: "IN" | "OUT" | "ADJUSTMENT";
+  readonly kind: string;
+  readonly quantity: number;
+  readonly on_hand_effect: number;
+  readonly reserved_effect: number;
+  readonly previous_stock: number;
+  readonly new_stock: number;
+  readonly previous_reserved: number;
+  readonly new_reserved: number;
+  readonly reason: string;
+  readonly reference_type: string;
+  readonly reference_id: string;
+  readonly location_id: string;
+  readonly actor_id: string | null;
+  readonly actor_name: string | null;
+}
+
+/** A SKU's movements, newest first; one more than asked for when there are older ones. */
+export async function listMovements(
+  transaction: TenantTransaction,
+  skuId: SkuId,
+  limit: number,
+  beforeSequence: number | null,
+): Promise<readonly MovementRow[]> {
+  const { rows } = await sql<MovementRow>`
+    select movement.id, sequence, movement.created_at as date, transaction_type as type, kind, quantity, on_hand_effect,
+      reserved_effect, previous_stock, new_stock, previous_reserved, new_reserved, reason, reference_type, reference_id,
+      location_id, created_by as actor_id, actor.name as actor_name
+    from inventory_transactions as movement
+    left join users as actor on actor.tenant_id = movement.tenant_id and actor.id = movement.created_by
+    where sku_id = ${skuId} and ${beforeSequence === null ? sql`true` : sql`sequence < ${beforeSequence}`}
+    order by sequence desc
+    limit ${limit + 1}
+  `.execute(transaction);
+  return rows;
+}

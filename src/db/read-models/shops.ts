@@ -1,0 +1,21 @@
+import type { TenantTransaction } from "../tenant.ts";
+
+/** The tenant's shops, by name. */
+export async function listTenantShops(transaction: TenantTransaction) {
+  return await transaction
+    .selectFrom("shops")
+    .orderBy("name")
+    .orderBy("id")
+    .select([
+      "id",
+      "name",
+      "channel",
+      "channel_shop_id",
+      "region",
+      "status",
+      "status_reason",
+      "opened_at as stock_opened_at",
+      "created_at as connected_at",
+    ])
+    .execute();
+}
