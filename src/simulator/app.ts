@@ -1,11 +1,11 @@
 import { randomUUID } from "node:crypto";
 import path from "node:path";
-import Fastify, { type FastifyBaseLogger } from "fastify";
+import Fastify, { type FastifyBaseLogger, type FastifyError, LogController } from "fastify";
 import { pino } from "pino";
 import { registerPage } from "./controls/page.ts";
 import { registerControls } from "./controls/routes.ts";
 import { envelope, registerEndpoints } from "./endpoints/routes.ts";
-import { refusals } from "./refusal.ts";
+import { badRequest, refusals } from "./refusal.ts";
 import { openSimulation } from "./simulation.ts";
 
 export interface SimulatorOptions {
@@ -44,14 +44,17 @@ export async function startSimulator(options: SimulatorOptions): Promise<Simulat
   const app = Fastify({
     loggerInstance: serverLogger,
     // URLs of the token endpoints hold the app's secret.
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
     forceCloseConnections: true,
     genReqId: () => randomUUID().replaceAll("-", ""),
   });
   // Signatures cover the bytes of the body, so nothing may parse it before they are checked.
   app.removeAllContentTypeParsers();
   app.addContentTypeParser("*", { parseAs: "buffer" }, (_request, body, done) => done(null, body));
-  app.setErrorHandler((error, request, reply) => {
+  app.setErrorHandler((error: FastifyError, request, reply) => {
+    if (error.statusCode !== undefined && error.statusCode < 500) {
+      return reply.code(error.statusCode).send(envelope(request.id, badRequest(error.message)));
+    }
     logger.error({ err: error, route: request.routeOptions.url }, "a request failed");
     return reply.code(500).send(envelope(request.id, refusals.internal));
   });

@@ -1,14 +1,19 @@
 import { draw } from "./catalogue.ts";
-import type {
-  Cancellation,
-  CancelRole,
-  Order,
-  OrderStatus,
-  Parcel,
-  ParcelStatus,
-  StayDurations,
-} from "./records.ts";
-import { notShippable, type Refusal, refusals } from "./refusal.ts";
+import {
+  answerMilliseconds,
+  cancelReason,
+  deadlineMilliseconds,
+  isPending,
+  type Move,
+  moves,
+  parcelStatuses,
+  seconds,
+  sellerCancels,
+  stays,
+  whyNotShippable,
+} from "./order-rules.ts";
+import type { Cancellation, CancelRole, Order, OrderStatus, Parcel, StayDurations } from "./records.ts";
+import { type Refusal, refusals } from "./refusal.ts";
 import type { Scheduler } from "./scheduler.ts";
 import type { Books } from "./state.ts";
 import type { Stock } from "./stock.ts";
@@ -19,52 +24,6 @@ import { topics, type Webhooks } from "./webhooks.ts";
  * due time is part of the order's record, so that a restart goes on where it was. Every change of status is one
  * synchronous step: order, stock and webhooks change together and reach the disk in one batch.
  */
-
-const minute = 60_000;
-const hour = 60 * minute;
-const day = 24 * hour;
-
-/** What ends a state by itself, and after how long in TikTok's world. */
-const stays: Readonly<
-  Partial<Record<OrderStatus, { move: Move; member: keyof StayDurations; milliseconds: number }>>
-> = {
-  UNPAID: { move: "pay", member: "unpaidMs", milliseconds: 3 * minute },
-  ON_HOLD: { move: "release", member: "onHoldMs", milliseconds: hour },
-  AWAITING_SHIPMENT: { move: "cancel", member: "shipmentMs", milliseconds: 4 * day },
-  AWAITING_COLLECTION: { move: "collect", member: "collectionMs", milliseconds: 4 * hour },
-  IN_TRANSIT: { move: "deliver", member: "transitMs", milliseconds: day },
-  DELIVERED: { move: "complete", member: "completedMs", milliseconds: 3 * day },
-};
-
-/** Every move that is not the seller's, from where and to where. */
-const moves = {
-  pay: { from: ["UNPAID"], to: "ON_HOLD" },
-  release: { from: ["ON_HOLD"], to: "AWAITING_SHIPMENT" },
-  collect: { from: ["AWAITING_COLLECTION"], to: "IN_TRANSIT" },
-  deliver: { from: ["IN_TRANSIT"], to: "DELIVERED" },
-  complete: { from: ["DELIVERED"], to: "COMPLETED" },
-  cancel: {
-    from: [
-      "UNPAID",
-      "ON_HOLD",
-      "AWAITING_SHIPMENT",
-      "PARTIALLY_SHIPPING",
-      "AWAITING_COLLECTION",
-      "IN_TRANSIT",
-    ],
-    to: "CANCELLED",
-  },
-} as const satisfies Record<string, { from: readonly OrderStatus[]; to: OrderStatus }>;
-export type Move = keyof typeof moves;
-
-const parcelStatuses: Partial<Record<OrderStatus, ParcelStatus>> = {
-  IN_TRANSIT: "FULFILLING",
-  DELIVERED: "COMPLETED",
-  CANCELLED: "CANCELLED",
-};
-
-const sellerCancels: ReadonlySet<OrderStatus> = new Set(["ON_HOLD", "AWAITING_SHIPMENT"]);
-const answerMilliseconds = 48 * hour;
 
 /** The carrier of everything shipped through TikTok. */
 export const tiktokCarrier = { id: "6617675021119438849", name: "Royal Mail" };
@@ -291,9 +250,9 @@ export class Orders {
 
   #openShipment(order: Order, now: number): void {
     order.deadlines = {
-      readyToShipTime: seconds(now + this.#books.scaled(2 * day)),
-      carrierPickUpTime: seconds(now + this.#books.scaled(3 * day)),
-      deliveryTime: seconds(now + this.#books.scaled(7 * day)),
+      readyToShipTime: seconds(now + this.#books.scaled(deadlineMilliseconds.readyToShip)),
+      carrierPickUpTime: seconds(now + this.#books.scaled(deadlineMilliseconds.carrierPickUp)),
+      deliveryTime: seconds(now + this.#books.scaled(deadlineMilliseconds.delivery)),
       cancelTime: order.dueMilliseconds === null ? null : seconds(order.dueMilliseconds),
     };
     if (order.shippingType === "SELLER") return;
@@ -375,25 +334,4 @@ export class Orders {
     }
     return null;
   }
-}
-
-function whyNotShippable(order: Order): Refusal | null {
-  if (order.status !== "AWAITING_SHIPMENT" && order.status !== "PARTIALLY_SHIPPING") {
-    return notShippable(order.status);
-  }
-  return isPending(order.cancellation) ? notShippable(`${order.status} with a cancellation request`) : null;
-}
-
-function isPending(cancellation: Cancellation | null): cancellation is Cancellation {
-  return cancellation?.status === "CANCELLATION_REQUEST_PENDING";
-}
-
-function cancelReason(order: Order, by: CancelRole): string {
-  if (by === "BUYER") return "buyer_changed_their_mind";
-  return order.status === "AWAITING_SHIPMENT" ? "seller_missed_ship_by_time" : "cancelled_by_platform";
-}
-
-/** Whole Unix seconds. */
-export function seconds(milliseconds: number): number {
-  return Math.floor(milliseconds / 1000);
 }

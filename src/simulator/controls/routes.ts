@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { z } from "zod";
 import { issueAuthCode, issueGrant } from "../endpoints/tokens.ts";
 import { openCell } from "../catalogue.ts";
-import type { Move } from "../orders.ts";
+import type { Move } from "../order-rules.ts";
 import { cancelRoles, type Order, shippingTypes, stayDurations } from "../records.ts";
 import type { Simulation } from "../simulation.ts";
 import { describeBurst, describeCatalogue, describeOrder, ledgerQuery, readLedger } from "./ledger.ts";
@@ -46,7 +46,7 @@ const newQuota = z.strictObject({
   burst: z.number().int().min(1).max(100_000),
 });
 
-export const settingsSchema = z.strictObject({
+const settingsSchema = z.strictObject({
   webhookUrl: z.url({ protocol: /^https?$/ }).nullable(),
   ordersPerMinute: z.number().min(0).max(6_000),
   timeScale: z.number().min(1).max(100_000),
