@@ -43,6 +43,14 @@ export async function connectClient(server: TemporalServer): Promise<Client> {
   }
 }
 
+/** A client that connects when it is first used: for who must start, and stay ready, without the server. */
+export function lazyClient(server: TemporalServer): Client {
+  return new Client({
+    connection: Connection.lazy({ address: server.address }),
+    namespace: server.namespace,
+  });
+}
+
 /**
  * Connects a worker.
  *

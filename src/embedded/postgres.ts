@@ -46,7 +46,9 @@ export interface EmbeddedPostgres {
 
 const database = "creatorflow";
 const startSecondsMax = 60;
-const stopSecondsMax = 8;
+/** A stop in order takes a fraction of it; one that does not is recovered from at the next start. */
+const stopSecondsMax = 3;
+const survivorSecondsMax = 10;
 
 const passwordsSchema = z.object({ superuser: z.string(), owner: z.string(), app: z.string() });
 type Passwords = z.output<typeof passwordsSchema>;
@@ -248,7 +250,7 @@ async function stopSurvivor(data: string, log: (line: string) => void): Promise<
   }
   log(`stopping the PostgreSQL that an earlier start left behind (process ${pid})`);
   process.kill(pid, "SIGINT");
-  const deadline = Date.now() + stopSecondsMax * 1000;
+  const deadline = Date.now() + survivorSecondsMax * 1000;
   while ((await commandOf(pid)) !== null) {
     if (Date.now() > deadline) {
       throw new Error(

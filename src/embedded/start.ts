@@ -35,6 +35,7 @@ import { findTemporal } from "./temporal-binary.ts";
 /** An hour of the demo passes in five seconds. */
 const demoTimeScale = "720";
 const stopMillisecondsMax = 15_000;
+const stopSignals = ["SIGINT", "SIGTERM"] as const;
 
 async function start(config: Config, home: string, stack: Stack): Promise<void> {
   const began = performance.now();
@@ -177,13 +178,16 @@ function localUrl(host: string, port: number): string {
 async function main(): Promise<void> {
   const stack = createStack();
   let home: string | null = null;
-  closeWithGrace({ delay: stopMillisecondsMax, logger: false }, async ({ err, signal }) => {
-    if (err !== undefined) tell(`\n${err.message}\n`);
-    if (signal !== undefined) tell("\nStopping.");
-    await stack.stop();
-    if (home !== null) await leaveHome(home);
-    if (signal !== undefined) tell("Stopped. Nothing is lost; the next start goes on from here.");
-  });
+  const closing = closeWithGrace(
+    { delay: stopMillisecondsMax, logger: false, skip: [...stopSignals] },
+    async ({ err }) => {
+      tell(err === undefined ? "\nStopping." : `\n${err.message}\n`);
+      await stack.stop();
+      if (home !== null) await leaveHome(home);
+      if (err === undefined) tell("Stopped. Nothing is lost; the next start goes on from here.");
+    },
+  );
+  stopWhenAsked(() => closing.close());
   const given = loadConfig();
   const config =
     given.tiktokShop.app === null ? loadConfig({ TIME_SCALE: demoTimeScale, ...withoutEmpty() }) : given;
@@ -193,6 +197,19 @@ async function main(): Promise<void> {
   tell("CreatorFlow is starting.\n");
   await Promise.race([start(config, folder, stack), stack.broken]);
   await stack.broken;
+}
+
+/** Ctrl-C stops in order; pressed again, at once: the children's guards then end them by themselves. */
+function stopWhenAsked(stop: () => void): void {
+  let askedAt: number | null = null;
+  const onSignal = (): void => {
+    if (askedAt === null) {
+      askedAt = performance.now();
+      stop();
+      // npm hands on the signal that the terminal has sent to us as well: one press arrives twice.
+    } else if (performance.now() - askedAt > 1000) process.exit(130);
+  };
+  for (const signal of stopSignals) process.on(signal, onSignal);
 }
 
 /** An empty value means "not given", as in .env.example. */

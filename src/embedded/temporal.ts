@@ -43,7 +43,8 @@ export async function startTemporal(options: EmbeddedTemporalOptions): Promise<E
     name: "temporal",
     command: options.program,
     args: serverArguments(options),
-    graceSeconds: 5,
+    // Its database loses nothing when it is killed.
+    graceSeconds: 2,
     ...(options.logFile === undefined ? {} : { logFile: options.logFile }),
   });
   const address = `127.0.0.1:${options.port}`;
