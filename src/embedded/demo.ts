@@ -66,10 +66,12 @@ export async function seedDemo(options: DemoOptions): Promise<{ readonly account
         { tenantId: demoTenantId, shopId },
         {
           cipher: credentials.shopCipher,
-          accessToken: credentials.accessToken,
-          accessTokenExpiresAt: fromSeconds(credentials.accessTokenExpireIn),
-          refreshToken: credentials.refreshToken,
-          refreshTokenExpiresAt: fromSeconds(credentials.refreshTokenExpireIn),
+          tokens: {
+            accessToken: credentials.accessToken,
+            accessTokenExpiresAt: fromSeconds(credentials.accessTokenExpireIn),
+            refreshToken: credentials.refreshToken,
+            refreshTokenExpiresAt: fromSeconds(credentials.refreshTokenExpireIn),
+          },
         },
       );
     });

@@ -6,7 +6,10 @@ import type { SalesChannel } from "../../src/integrations/ports/sales-channel.ts
 import { bundleWorkflows, type RunningWorkers, startWorkers } from "../../src/workers.ts";
 import type { TestTemporal } from "./temporal.ts";
 
-Runtime.install({ logger: new DefaultLogger("ERROR"), telemetryOptions: { logging: { filter: { core: "ERROR", other: "ERROR" }, forward: {} } } });
+Runtime.install({
+  logger: new DefaultLogger("ERROR"),
+  telemetryOptions: { logging: { filter: { core: "ERROR", other: "ERROR" }, forward: {} } },
+});
 
 let bundle: ReturnType<typeof bundleWorkflows> | null = null;
 

@@ -48,17 +48,18 @@ const request = (skuId: SkuId, operations: readonly StockOperation[]) =>
     operations: operations.map((operation) => ({ skuId, operation })),
   });
 
-async function update(skuId: SkuId, operations: readonly StockOperation[], options: Partial<SkuInput> = {}) {
+async function update(
+  skuId: SkuId,
+  operations: readonly StockOperation[],
+  options: Partial<SkuInput> = {},
+): Promise<readonly StockAnswer[]> {
   const input: SkuInput = {
     tenantId: shop.tenantId,
     skuId,
     queuePrefix: temporal.taskQueuePrefix,
     ...options,
   };
-  return await temporal.client.workflow.executeUpdateWithStart<
-    readonly StockAnswer[],
-    [readonly StockOperation[]]
-  >(applyOperations, {
+  return await temporal.client.workflow.executeUpdateWithStart(applyOperations, {
     args: [operations],
     startWorkflowOperation: new WithStartWorkflowOperation("skuInventory", {
       workflowId: skuWorkflowId(skuId),

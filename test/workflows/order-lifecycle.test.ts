@@ -1,0 +1,320 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { asId, type ChannelOrderId } from "../../src/domain/ids.ts";
+import { takeOrders } from "../../src/intake/take-orders.ts";
+import { outboxClasses, workOffOutbox } from "../../src/intake/outbox.ts";
+import { prove } from "../../src/proof/proof.ts";
+import type { RunningWorkers } from "../../src/workers.ts";
+import { orderWorkflowId } from "../../src/workflows/addressing.ts";
+import { cancelOrder } from "../../src/workflows/messages.ts";
+import { createActivities } from "../../src/activities/index.ts";
+import { type DemoShop, orderOf, startDemoShop, stockOfChannelSku } from "../support/demo-shop.ts";
+import { openTestDatabase } from "../support/seed.ts";
+import { until } from "../support/until.ts";
+import { silent, startTestWorkers } from "../support/workers.ts";
+
+let demo: DemoShop;
+let workers: RunningWorkers;
+
+beforeAll(async () => {
+  demo = await startDemoShop();
+  workers = await startTestWorkers(demo.temporal, demo.db, demo.channel);
+});
+afterAll(async () => {
+  await workers.stop();
+  await demo.close();
+});
+
+let nextSku = 0;
+function freshSku() {
+  const sku = demo.skus[nextSku];
+  nextSku += 1;
+  if (sku === undefined) throw new Error("No SKU is left that no other test uses");
+  return sku;
+}
+
+/** Counts units in or out by hand, through the SKU's entity. */
+async function adjust(channelSkuId: string, quantity: number): Promise<void> {
+  const { skuId } = await stockOfChannelSku(demo.db, demo.shop.tenantId, channelSkuId);
+  const activities = createActivities({
+    db: demo.db,
+    channel: demo.channel,
+    client: demo.temporal.client,
+    logger: silent,
+    queuePrefix: demo.temporal.taskQueuePrefix,
+  });
+  const [answer] = await activities.requestStock({
+    tenantId: demo.shop.tenantId,
+    operations: [
+      {
+        skuId: asId<"Sku">(skuId),
+        operation: {
+          kind: "adjust",
+          adjustmentId: crypto.randomUUID(),
+          quantity,
+          reason: "counted",
+          actorId: null,
+          locationId: null,
+        },
+      },
+    ],
+  });
+  expect(answer?.outcome).toBe("adjusted");
+}
+
+/** What a webhook or a poll does: fetch, store, tell. */
+async function news(...orderIds: ChannelOrderId[]): Promise<void> {
+  const fetched = await demo.channel.fetchOrders(demo.shop, orderIds, 2);
+  await takeOrders(demo.intake, demo.shop, fetched, () => "test");
+}
+
+const move = (orderId: ChannelOrderId, how: string) =>
+  demo.control("POST", `/_sim/orders/${orderId}/${how}`, {});
+
+async function moveAndTell(orderId: ChannelOrderId, how: string): Promise<void> {
+  await move(orderId, how);
+  await news(orderId);
+}
+
+async function untilOrder(
+  orderId: ChannelOrderId,
+  what: string,
+  holds: (order: NonNullable<Awaited<ReturnType<typeof orderOf>>>) => boolean,
+) {
+  return await until(
+    what,
+    async () => {
+      const order = await orderOf(demo.db, demo.shop, orderId);
+      return order !== null && holds(order) ? order : null;
+    },
+    { seconds: 20 },
+  );
+}
+
+const workflowOf = (orderId: ChannelOrderId) =>
+  demo.temporal.client.workflow.getHandle(orderWorkflowId(demo.shop.shopId, orderId));
+
+/** Brings a fresh order to a state, by way of every state before it. */
+async function orderIn(
+  state: "unpaid" | "on_hold" | "awaiting_collection" | "in_transit",
+  lines: readonly { skuId: string; quantity: number }[],
+) {
+  const orderId = await demo.placeOrder(lines);
+  await news(orderId);
+  await untilOrder(orderId, "units reserved", (order) => order.stages.every((stage) => stage === "held"));
+  if (state === "unpaid") return orderId;
+  await moveAndTell(orderId, "pay");
+  await untilOrder(orderId, "paid", (order) => order.channel_status === "on_hold");
+  if (state === "on_hold") return orderId;
+  await moveAndTell(orderId, "release");
+  await until("the shipment arranged with the channel", async () => {
+    await news(orderId);
+    const order = await orderOf(demo.db, demo.shop, orderId);
+    return (
+      order?.channel_status === "awaiting_collection" && order.stages.every((stage) => stage === "shipped")
+    );
+  });
+  if (state === "awaiting_collection") return orderId;
+  await moveAndTell(orderId, "collect");
+  await untilOrder(orderId, "on its way", (order) => order.channel_status === "in_transit");
+  return orderId;
+}
+
+describe("an order", () => {
+  test("lives from unpaid to completed, and its units leave the stock once", async () => {
+    const sku = freshSku();
+    const orderId = await orderIn("in_transit", [{ skuId: sku.id, quantity: 2 }]);
+    await moveAndTell(orderId, "deliver");
+    await untilOrder(orderId, "delivered", (order) => order.channel_status === "delivered");
+    await moveAndTell(orderId, "complete");
+    await workflowOf(orderId).result();
+    const order = await orderOf(demo.db, demo.shop, orderId);
+    expect(order).toMatchObject({
+      status: "delivered",
+      channel_status: "completed",
+      hold: null,
+      touched: false,
+    });
+    expect(order?.lines.map(({ shipped, delivered }) => [shipped, delivered])).toEqual([
+      [1, 1],
+      [1, 1],
+    ]);
+    expect(await stockOfChannelSku(demo.db, demo.shop.tenantId, sku.id)).toMatchObject({
+      onHand: sku.available - 2,
+      reserved: 0,
+    });
+    expect(order?.events.map((event) => event.kind)).toEqual(
+      expect.arrayContaining([
+        "order_received",
+        "lines_reserved",
+        "order_paid",
+        "shipment_arranged",
+        "lines_shipped",
+        "status_changed",
+      ]),
+    );
+  });
+
+  test.each(["unpaid", "on_hold"] as const)("cancelled while %s frees its units once", async (state) => {
+    const sku = freshSku();
+    const orderId = await orderIn(state, [{ skuId: sku.id, quantity: 3 }]);
+    expect(await stockOfChannelSku(demo.db, demo.shop.tenantId, sku.id)).toMatchObject({ reserved: 3 });
+    await moveAndTell(orderId, "cancel");
+    await workflowOf(orderId).result();
+    await news(orderId);
+    expect(await stockOfChannelSku(demo.db, demo.shop.tenantId, sku.id)).toMatchObject({
+      onHand: sku.available,
+      reserved: 0,
+    });
+    expect((await orderOf(demo.db, demo.shop, orderId))?.stages).toEqual([
+      "cancelled",
+      "cancelled",
+      "cancelled",
+    ]);
+  });
+
+  test("cancelled after its shipment was arranged brings its units back once", async () => {
+    const sku = freshSku();
+    const orderId = await orderIn("awaiting_collection", [{ skuId: sku.id, quantity: 1 }]);
+    expect(await stockOfChannelSku(demo.db, demo.shop.tenantId, sku.id)).toMatchObject({
+      onHand: sku.available - 1,
+    });
+    await moveAndTell(orderId, "cancel");
+    await workflowOf(orderId).result();
+    expect(await stockOfChannelSku(demo.db, demo.shop.tenantId, sku.id)).toMatchObject({
+      onHand: sku.available,
+      reserved: 0,
+    });
+    expect((await orderOf(demo.db, demo.shop, orderId))?.stages).toEqual(["reversed"]);
+  });
+
+  test("cancelled on its way keeps its units gone: they come back by an inspected return only", async () => {
+    const sku = freshSku();
+    const orderId = await orderIn("in_transit", [{ skuId: sku.id, quantity: 1 }]);
+    await moveAndTell(orderId, "cancel");
+    await workflowOf(orderId).result();
+    expect(await stockOfChannelSku(demo.db, demo.shop.tenantId, sku.id)).toMatchObject({
+      onHand: sku.available - 1,
+      reserved: 0,
+    });
+  });
+
+  test("cancelled at once, before anything was reserved, ends without a unit held", async () => {
+    const sku = freshSku();
+    const orderId = await demo.placeOrder([{ skuId: sku.id, quantity: 2 }]);
+    const first = news(orderId);
+    await move(orderId, "cancel");
+    await first;
+    await news(orderId);
+    await workflowOf(orderId).result();
+    expect(await stockOfChannelSku(demo.db, demo.shop.tenantId, sku.id)).toMatchObject({ reserved: 0 });
+    expect((await orderOf(demo.db, demo.shop, orderId))?.channel_status).toBe("cancelled");
+  });
+
+  test("that is short is held and visible, and is served when stock comes, in the order of payment", async () => {
+    const sku = freshSku();
+    await adjust(sku.id, -sku.available);
+    const [first, second] = [
+      await demo.placeOrder([{ skuId: sku.id, quantity: 1 }], { oversell: true }),
+      await demo.placeOrder([{ skuId: sku.id, quantity: 1 }], { oversell: true }),
+    ];
+    await move(second, "pay");
+    await news(second, first);
+    const short = await untilOrder(first, "short", (order) => order.hold === "shortage");
+    expect(short).toMatchObject({ needs_attention: true });
+    await untilOrder(second, "short", (order) => order.hold === "shortage");
+    const visible = await until("the order found by what needs attention", async () => {
+      for await (const found of demo.temporal.client.workflow.list({
+        query: `CfNeedsAttention = true AND CfOrder = "${first}"`,
+      }))
+        return found;
+      return null;
+    });
+    expect(visible.workflowId).toBe(orderWorkflowId(demo.shop.shopId, first));
+
+    await adjust(sku.id, 1);
+    await workOffOutbox(demo.intake, outboxClasses.workflows);
+    await untilOrder(second, "the paid order served", (order) => order.stages[0] === "held");
+    expect((await orderOf(demo.db, demo.shop, first))?.stages).toEqual(["short"]);
+  });
+
+  test("is not moved by news that come twice, late, or in the wrong order", async () => {
+    const sku = freshSku();
+    const orderId = await demo.placeOrder([{ skuId: sku.id, quantity: 1 }]);
+    const unpaid = await demo.channel.fetchOrders(demo.shop, [orderId], 2);
+    await move(orderId, "pay");
+    const paid = await demo.channel.fetchOrders(demo.shop, [orderId], 2);
+    await move(orderId, "release");
+    const released = await demo.channel.fetchOrders(demo.shop, [orderId], 2);
+    for (const fetched of [paid, released, unpaid, paid, released, unpaid, unpaid]) {
+      await takeOrders(demo.intake, demo.shop, fetched, () => "test");
+    }
+    await until("shipped", async () => {
+      await news(orderId);
+      return (await orderOf(demo.db, demo.shop, orderId))?.stages[0] === "shipped";
+    });
+    const order = await orderOf(demo.db, demo.shop, orderId);
+    expect(order?.events.filter((event) => event.kind === "order_received")).toHaveLength(1);
+    expect(order?.events.filter((event) => event.kind === "lines_reserved")).toHaveLength(1);
+    expect(order?.events.filter((event) => event.kind === "shipment_arranged").length).toBeLessThanOrEqual(1);
+  });
+
+  test("is cancelled by a person through its workflow, and refuses what the channel would not allow", async () => {
+    const sku = freshSku();
+    const unpaid = await orderIn("unpaid", [{ skuId: sku.id, quantity: 1 }]);
+    const refused = await workflowOf(unpaid).executeUpdate(cancelOrder, {
+      args: [{ reason: "Out of stock", by: null }],
+    });
+    expect(refused).toMatchObject({ refused: "not_paid_yet" });
+    const paid = await orderIn("on_hold", [{ skuId: sku.id, quantity: 1 }]);
+    const accepted = await workflowOf(paid).executeUpdate(cancelOrder, {
+      args: [{ reason: "Out of stock", by: null }],
+    });
+    expect(accepted).toEqual({ accepted: true });
+    await news(paid);
+    await workflowOf(paid).result();
+    expect(await orderOf(demo.db, demo.shop, paid)).toMatchObject({
+      channel_status: "cancelled",
+      touched: true,
+    });
+  });
+
+  test("shipped in the channel's own screens is booked although it was short here", async () => {
+    const sku = freshSku();
+    await adjust(sku.id, -sku.available);
+    const orderId = await demo.placeOrder([{ skuId: sku.id, quantity: 1 }], { oversell: true });
+    await news(orderId);
+    await untilOrder(orderId, "short", (order) => order.hold === "shortage");
+    await move(orderId, "pay");
+    await move(orderId, "release");
+    const [fetched] = await demo.channel.fetchOrders(demo.shop, [orderId], 2);
+    await demo.channel.arrangeShipments(demo.shop, [fetched!.order.lines[0]!.packageId!]);
+    await news(orderId);
+    await untilOrder(orderId, "booked", (order) => order.stages[0] === "shipped");
+    expect(await stockOfChannelSku(demo.db, demo.shop.tenantId, sku.id)).toMatchObject({
+      onHand: 0,
+      reserved: 0,
+    });
+  });
+
+  test("an adjustment reaches the channel's number, and sales there in the meantime are not offered again", async () => {
+    const sku = freshSku();
+    await news(await demo.placeOrder([{ skuId: sku.id, quantity: 2 }]));
+    await adjust(sku.id, 25);
+    await until("the channel told", async () => {
+      await workOffOutbox(demo.intake, outboxClasses.workflows);
+      const [stock] = await demo.channel.readStock(demo.shop, [asId<"ChannelSku">(sku.id)], 3);
+      return stock?.available === sku.available + 25 - 2 && stock.committed === 2;
+    });
+  });
+});
+
+test("after all of this the proof finds nothing, here or in the channel's books", async () => {
+  const report = openTestDatabase(demo.database.url, "cf_report");
+  try {
+    const proof = await prove({ db: report, simulatorUrl: demo.simulator.url, settleSeconds: 20 });
+    expect(proof.checks.flatMap((check) => check.violations)).toEqual([]);
+    expect(proof.checks.every((check) => check.examined >= 0)).toBe(true);
+  } finally {
+    await report.destroy();
+  }
+});
