@@ -32,11 +32,11 @@ export function temporalServer(config: Pick<Config, "temporal">): TemporalServer
 /**
  * Connects a client. Close it by `client.connection.close()`.
  *
- * @throws Error naming the address when the server cannot be reached within 10 seconds.
+ * @throws Error naming the address when the server cannot be reached within 5 seconds.
  */
 export async function connectClient(server: TemporalServer): Promise<Client> {
   try {
-    const connection = await Connection.connect({ address: server.address, connectTimeout: "10 seconds" });
+    const connection = await Connection.connect({ address: server.address, connectTimeout: "5 seconds" });
     return new Client({ connection, namespace: server.namespace });
   } catch (cause) {
     throw unreachable(server, cause);
