@@ -79,9 +79,7 @@ export interface TrackingEntry {
  */
 export interface SalesChannel {
   /** The shops this connection's credentials open. */
-  authorisedShops(
-    shop: ShopKey,
-  ): Promise<
+  authorisedShops(shop: ShopKey): Promise<
     readonly {
       readonly channelShopId: string;
       readonly cipher: string;

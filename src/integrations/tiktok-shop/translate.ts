@@ -53,9 +53,10 @@ function translateLine(
   line: WireOrder["line_items"][number],
   orderStatus: ChannelStatus,
 ): ChannelLine {
-  // Lines name no package before they are shipped in some markets; the order's only one is then theirs.
+  // In some markets no line names its package before it ships; the order's only one is then everybody's.
   const [onlyPackage, ...otherPackages] = order.packages ?? [];
-  const packageId = line.package_id ?? (otherPackages.length === 0 ? (onlyPackage?.id ?? null) : null);
+  const unnamed = otherPackages.length === 0 && order.line_items.every((each) => each.package_id == null);
+  const packageId = line.package_id ?? (unnamed ? onlyPackage?.id : null) ?? null;
   return {
     lineId: asId(line.id),
     channelSkuId: asId(line.sku_id),

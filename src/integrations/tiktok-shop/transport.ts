@@ -22,7 +22,7 @@ const envelopeSchema = z.object({
   code: z.union([z.number().int(), z.string().min(1)]).transform(String),
   message: z.string().catch(""),
   request_id: z.string().nullable().catch(null),
-  data: z.unknown(),
+  data: z.unknown().optional(),
 });
 
 /** Sends one request and opens TikTok's envelope. Never throws for what the world does. */

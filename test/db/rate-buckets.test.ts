@@ -1,0 +1,106 @@
+import { sql } from "kysely";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import type { Database } from "../../src/db/connection.ts";
+import { createRateBudget } from "../../src/db/rate-buckets.ts";
+import { withTenant } from "../../src/db/tenant.ts";
+import type { RateBudget } from "../../src/integrations/tiktok-shop/rate-budget.ts";
+import { createTestDatabase, type TestDatabase } from "../support/database.ts";
+import { openTestDatabase, type SeededShop, seedShop } from "../support/seed.ts";
+
+let database: TestDatabase;
+let db: Database;
+let otherProcess: Database;
+let shop: SeededShop;
+let budget: RateBudget;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  db = openTestDatabase(database.url);
+  otherProcess = openTestDatabase(database.url);
+});
+afterAll(async () => {
+  await db.destroy();
+  await otherProcess.destroy();
+  await database.drop();
+});
+beforeEach(async () => {
+  shop = await seedShop(db);
+  budget = createRateBudget(db);
+});
+
+const row = () =>
+  withTenant(db, shop.tenantId, (transaction) =>
+    transaction
+      .selectFrom("rate_buckets")
+      .selectAll()
+      .where("shop_id", "=", shop.shopId)
+      .executeTakeFirstOrThrow(),
+  );
+
+/** Lets time pass for the bucket: its row grows older. */
+const age = (seconds: number) =>
+  withTenant(db, shop.tenantId, (transaction) =>
+    transaction
+      .updateTable("rate_buckets")
+      .set({
+        refilled_at: sql<string>`refilled_at - make_interval(secs => ${seconds})`,
+        blocked_until: sql<string>`blocked_until - make_interval(secs => ${seconds})`,
+      })
+      .where("shop_id", "=", shop.shopId)
+      .execute(),
+  );
+
+async function grantedOf(count: number, priority: 1 | 2 | 3 | 4 = 1): Promise<number> {
+  const budgets = [budget, createRateBudget(otherProcess)];
+  const grants = await Promise.all(
+    Array.from({ length: count }, (_, index) => budgets[index % 2]!.take(shop, priority)),
+  );
+  return grants.filter((grant) => grant.granted).length;
+}
+
+describe("a shop's rate budget", () => {
+  test("is one budget for all processes, however many ask at once", async () => {
+    const began = performance.now();
+    const granted = await grantedOf(60);
+    const refilled = ((performance.now() - began) / 60_000) * 100;
+    expect(granted).toBeGreaterThanOrEqual(20);
+    expect(granted).toBeLessThanOrEqual(20 + Math.ceil(refilled));
+  });
+
+  test("is each shop's own", async () => {
+    await grantedOf(30);
+    const other = await seedShop(db);
+    expect(await budget.take(other, 4)).toEqual({ granted: true });
+  });
+
+  test("refuses at once, with a time at which the call is granted", async () => {
+    await grantedOf(30);
+    const grant = await budget.take(shop, 3);
+    if (grant.granted) throw new Error("the bucket was empty");
+    expect(grant.retryAt).toBeGreaterThan(Date.now());
+    await age(Math.ceil((grant.retryAt - Date.now()) / 1_000));
+    expect(await budget.take(shop, 3)).toEqual({ granted: true });
+  });
+
+  test("counts what was accepted with the next call, and rises", async () => {
+    for (let call = 0; call < 40; call += 1) budget.accepted(shop);
+    await budget.take(shop, 1);
+    expect((await row()).rate_per_minute).toBeCloseTo(121);
+  });
+
+  test("stops for all processes when one was limited, until the time given", async () => {
+    await budget.take(shop, 1);
+    const retryAt = Date.now() + 30_000;
+    await budget.limited(shop, retryAt);
+    expect(await createRateBudget(otherProcess).take(shop, 1)).toEqual({ granted: false, retryAt });
+    expect((await row()).rate_per_minute).toBe(50);
+    await age(40);
+    expect(await budget.take(shop, 1)).toEqual({ granted: true });
+  });
+
+  test("starts where it is told to when more is known", async () => {
+    const known = createRateBudget(db, { startPerMinute: 3_000 });
+    await known.take(shop, 1);
+    expect(await row()).toMatchObject({ rate_per_minute: 3_000, burst: 50 });
+  });
+});
