@@ -17,9 +17,10 @@ export interface DemoOptions {
 /** The demo seller has the same id everywhere, so that seeding again finds them. */
 const demoTenantId: TenantId = asId<"Tenant">("01980000-0000-7000-8000-000000000001");
 
+/** The first is whom the command line logs in as: it may do everything that a demo shows. */
 const accounts: readonly { readonly email: string; readonly name: string; readonly role: UserRole }[] = [
-  { email: "creator@demo.local", name: "Casey Creator", role: "creator" },
   { email: "admin@demo.local", name: "Ada Admin", role: "admin" },
+  { email: "creator@demo.local", name: "Casey Creator", role: "creator" },
   { email: "support@demo.local", name: "Sam Support", role: "support" },
 ];
 

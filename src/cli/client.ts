@@ -1,0 +1,140 @@
+import { randomUUID } from "node:crypto";
+import fs from "node:fs/promises";
+import path from "node:path";
+import { z } from "zod";
+import { problemSchema } from "../api/contract/problem.ts";
+import { sessionSchema } from "../api/contract/auth.ts";
+import { CommandFailure } from "./failure.ts";
+
+/** Where the command line finds everything: the configuration first, then what `npm start` has left in its folder. */
+export interface Surroundings {
+  readonly apiUrl: string;
+  readonly email: string;
+  readonly password: string;
+  readonly simulatorUrl: string | null;
+}
+
+const startFirst =
+  "Start everything with `npm start`, or set CREATORFLOW_API_URL, CREATORFLOW_EMAIL and CREATORFLOW_PASSWORD.";
+
+const runningSchema = z.object({
+  addresses: z
+    .object({
+      apiUrl: z.string(),
+      databaseUrl: z.string(),
+      migrationUrl: z.string().nullable(),
+      simulatorUrl: z.string().nullable(),
+    })
+    .optional(),
+});
+const demoSchema = z.object({ apiUrl: z.string(), email: z.string(), password: z.string() });
+
+export type RunningAddresses = NonNullable<z.output<typeof runningSchema>["addresses"]>;
+
+/** What the `npm start` of this folder has written down, or null when none runs. */
+export async function findRunning(home: string): Promise<RunningAddresses | null> {
+  const read = runningSchema.safeParse(await readJson(path.join(home, "running.json")));
+  return read.success ? (read.data.addresses ?? null) : null;
+}
+
+/**
+ * @throws CommandFailure when nothing says where the API is or who is asking.
+ */
+export async function findSurroundings(
+  home: string,
+  configured: {
+    readonly apiUrl: string | null;
+    readonly email: string | null;
+    readonly password: string | null;
+  },
+): Promise<Surroundings> {
+  const running = await findRunning(home);
+  const demo = demoSchema.safeParse(await readJson(path.join(home, "demo.json")));
+  const apiUrl = configured.apiUrl ?? running?.apiUrl ?? null;
+  const email = configured.email ?? (demo.success ? demo.data.email : null);
+  const password = configured.password ?? (demo.success ? demo.data.password : null);
+  if (apiUrl === null) throw new CommandFailure(3, "No CreatorFlow is running here.", startFirst);
+  if (email === null || password === null)
+    throw new CommandFailure(3, "Nothing says who is asking.", startFirst);
+  return { apiUrl, email, password, simulatorUrl: running?.simulatorUrl ?? null };
+}
+
+async function readJson(file: string): Promise<unknown> {
+  try {
+    return JSON.parse(await fs.readFile(file, "utf8"));
+  } catch {
+    return null;
+  }
+}
+
+/** Speaks to the API as one person. */
+export interface ApiClient {
+  get<Shape extends z.ZodType>(
+    route: string,
+    query: Readonly<Record<string, string | number | undefined>>,
+    shape: Shape,
+  ): Promise<z.output<Shape>>;
+  /** Writes carry an idempotency key of their own, so that a lost answer can be asked for again. */
+  post<Shape extends z.ZodType>(route: string, body: object, shape: Shape): Promise<z.output<Shape>>;
+}
+
+const answerMilliseconds = 30_000;
+
+/** Logs in. */
+export async function logIn({ apiUrl, email, password }: Surroundings): Promise<ApiClient> {
+  const session = await request(
+    apiUrl,
+    "POST",
+    "/api/auth/login",
+    { body: { email, password } },
+    sessionSchema,
+  );
+  const token = session.access_token;
+  return {
+    get: (route, query, shape) => {
+      const given = Object.entries(query).filter(
+        (entry): entry is [string, string | number] => entry[1] !== undefined,
+      );
+      const search = new URLSearchParams(
+        given.map(([key, value]): [string, string] => [key, String(value)]),
+      ).toString();
+      return request(apiUrl, "GET", search === "" ? route : `${route}?${search}`, { token }, shape);
+    },
+    post: (route, body, shape) => request(apiUrl, "POST", route, { token, body, key: randomUUID() }, shape),
+  };
+}
+
+async function request<Shape extends z.ZodType>(
+  apiUrl: string,
+  method: "GET" | "POST",
+  route: string,
+  details: { readonly token?: string; readonly body?: object; readonly key?: string },
+  shape: Shape,
+): Promise<z.output<Shape>> {
+  let response: Response;
+  try {
+    response = await fetch(new URL(route, apiUrl), {
+      method,
+      headers: {
+        ...(details.token === undefined ? {} : { authorization: `Bearer ${details.token}` }),
+        ...(details.key === undefined ? {} : { "idempotency-key": details.key }),
+        ...(details.body === undefined ? {} : { "content-type": "application/json" }),
+      },
+      ...(details.body === undefined ? {} : { body: JSON.stringify(details.body) }),
+      signal: AbortSignal.timeout(answerMilliseconds),
+    });
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new CommandFailure(3, `The API at ${apiUrl} does not answer (${why}).`, startFirst);
+  }
+  const body: unknown = await response.json().catch(() => null);
+  if (response.ok) return shape.parse(body);
+  const problem = problemSchema.safeParse(body);
+  throw problem.success
+    ? new CommandFailure(
+        4,
+        `${problem.data.title}: ${problem.data.detail}`,
+        `Request ${problem.data.requestId}`,
+      )
+    : new CommandFailure(4, `${method} ${route} answered ${response.status}.`);
+}

@@ -1,0 +1,103 @@
+import { type Command, InvalidArgumentError } from "commander";
+import { adjustAnswer, productDetail, productsPage } from "../../api/contract/inventory.ts";
+import type { ApiClient } from "../client.ts";
+import type { CommandContext } from "../context.ts";
+import { CommandFailure } from "../failure.ts";
+import { shortTime, table } from "../output.ts";
+
+export function addStockCommands(program: Command, context: CommandContext): void {
+  const stock = program.command("stock").description("stock of SKUs");
+
+  stock
+    .command("show [sku]")
+    .description(
+      "one SKU by its code, with its last movements; without a code, the SKUs with the least available",
+    )
+    .option("--limit <number>", "entries to show, at most 200", "20")
+    .action(async (code: string | undefined, options: { limit: string }) => {
+      const api = await context.api();
+      if (code === undefined) await showList(api, context, options.limit);
+      else await showSku(api, context, code);
+    });
+
+  stock
+    .command("adjust <sku>")
+    .description("adds units to a SKU, or with a minus takes them away")
+    .requiredOption("--quantity <units>", "signed units, -10000 to 10000", wholeNumber)
+    .requiredOption("--reason <text>", "why, for the ledger")
+    .action(async (code: string, options: { quantity: number; reason: string }) => {
+      const api = await context.api();
+      const { id } = await findSku(api, code);
+      const answer = await api.post(`/api/inventory/products/${id}/adjust`, options, adjustAnswer);
+      context.output.result(
+        answer,
+        () => `${code}: ${answer.new_stock_level} on hand, ${answer.available_stock} available.`,
+      );
+    });
+}
+
+async function showList(api: ApiClient, { output }: CommandContext, limit: string): Promise<void> {
+  const page = await api.get("/api/inventory/products", { limit }, productsPage);
+  output.result(page, () =>
+    page.products.length === 0
+      ? "No SKUs yet: connect a shop first."
+      : [
+          table(
+            ["SKU", "NAME", "ON HAND", "RESERVED", "AVAILABLE", "SHORT", "CHANNEL"],
+            page.products.map((sku) => [
+              sku.sku,
+              sku.name,
+              sku.current_stock,
+              sku.reserved_stock,
+              sku.available_stock,
+              sku.shortage,
+              sku.inventory_sync_status,
+            ]),
+          ),
+          `${page.products.length} of ${page.pagination.total}.`,
+        ].join("\n\n"),
+  );
+}
+
+async function showSku(api: ApiClient, { output }: CommandContext, code: string): Promise<void> {
+  const { id } = await findSku(api, code);
+  const sku = await api.get(`/api/inventory/products/${id}`, {}, productDetail);
+  output.result(sku, () =>
+    [
+      `${sku.sku}  ${sku.name}`,
+      `${sku.current_stock} on hand - ${sku.reserved_stock} reserved = ${sku.available_stock} available; ${sku.shortage} units short; channel: ${sku.inventory_sync_status}`,
+      table(
+        ["NO", "WHEN", "KIND", "UNITS", "ON HAND", "RESERVED", "REASON", "FOR"],
+        sku.history.map((movement) => [
+          movement.sequence,
+          shortTime(movement.date),
+          movement.kind,
+          movement.quantity,
+          `${movement.previous_stock} > ${movement.new_stock}`,
+          `${movement.previous_reserved} > ${movement.new_reserved}`,
+          movement.reason,
+          movement.reference_id.split("/").slice(1).join(" line ") || movement.reference_id,
+        ]),
+      ),
+    ].join("\n\n"),
+  );
+}
+
+/** @throws CommandFailure when no SKU has exactly this code. */
+export async function findSku(api: ApiClient, code: string) {
+  const page = await api.get("/api/inventory/products", { search: code, limit: 200 }, productsPage);
+  const found = page.products.find((sku) => sku.sku.toLowerCase() === code.toLowerCase());
+  if (found !== undefined) return found;
+  const near = page.products.slice(0, 5).map((sku) => sku.sku);
+  throw new CommandFailure(
+    2,
+    `No SKU has the code ${code}.`,
+    near.length > 0 ? `Near to it: ${near.join(", ")}` : "`npm run cli -- stock show` lists them.",
+  );
+}
+
+export function wholeNumber(text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value)) throw new InvalidArgumentError("It must be a whole number.");
+  return value;
+}

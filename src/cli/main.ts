@@ -1,0 +1,127 @@
+import { Command, CommanderError } from "commander";
+import { loadConfig } from "../config.ts";
+import { openDatabase, refusePrivilegedLogin } from "../db/connection.ts";
+import { migrate } from "../db/migrate.ts";
+import { seedDemo } from "../embedded/demo.ts";
+import { demoPassword, homeSecretKey } from "../embedded/home.ts";
+import { prove } from "../proof/proof.ts";
+import { type ApiClient, findRunning, findSurroundings, logIn } from "./client.ts";
+import { addDatabaseCommands } from "./commands/database.ts";
+import { addDeliveryCommands } from "./commands/deliveries.ts";
+import { addOrderCommands } from "./commands/orders.ts";
+import { addProofCommand } from "./commands/proof.ts";
+import { addSimulateCommands } from "./commands/simulate.ts";
+import { addStockCommands } from "./commands/stock.ts";
+import type { CommandContext } from "./context.ts";
+import { CommandFailure } from "./failure.ts";
+import { createOutput } from "./output.ts";
+
+/** The command line: connects the commands with the API, the database and the simulator of this place. */
+async function main(): Promise<void> {
+  const json = process.argv.includes("--json");
+  const program = new Command("creatorflow")
+    .description("CreatorFlow from the command line")
+    .option("--json", "print results as JSON")
+    .showHelpAfterError("Add --help for what it takes.")
+    .exitOverride();
+  const context = createContext(json);
+  addOrderCommands(program, context);
+  addStockCommands(program, context);
+  addDeliveryCommands(program, context);
+  addSimulateCommands(program, context);
+  addDatabaseCommands(program, context);
+  addProofCommand(program, context);
+  // The switch may stand anywhere.
+  const words = process.argv.filter((word) => word !== "--json");
+  try {
+    await program.parseAsync(words);
+  } catch (error) {
+    process.exitCode = explain(error, json);
+  }
+}
+
+function createContext(json: boolean): CommandContext {
+  const config = loadConfig();
+  let client: Promise<ApiClient> | null = null;
+  const running = () => findRunning(config.home);
+
+  return {
+    output: createOutput({ json }),
+    api: () => {
+      client ??= findSurroundings(config.home, config.client).then(logIn);
+      return client;
+    },
+    async simulatorUrl() {
+      const url = (await running())?.simulatorUrl ?? null;
+      if (url !== null) return url;
+      throw new CommandFailure(
+        3,
+        "No simulator runs here.",
+        "`npm start` starts one unless TikTok credentials are set.",
+      );
+    },
+    async migrate() {
+      const here = await running();
+      const url = config.database.url ?? here?.databaseUrl;
+      const migrationUrl = config.database.migrationUrl ?? here?.migrationUrl;
+      if (url === undefined || migrationUrl === undefined || migrationUrl === null) {
+        throw new CommandFailure(
+          3,
+          "Nothing says which database to migrate.",
+          "Set DATABASE_URL (the processes' login) and MIGRATION_DATABASE_URL (the owner's), or run `npm start`.",
+        );
+      }
+      const target = { url, migrationUrl };
+      return { applied: await migrate(target), target };
+    },
+    async seed() {
+      const here = await running();
+      const databaseUrl = config.database.url ?? here?.databaseUrl;
+      const simulatorUrl = here?.simulatorUrl ?? config.tiktokShop.apiUrl;
+      if (databaseUrl === undefined) {
+        throw new CommandFailure(
+          3,
+          "Nothing says which database to seed.",
+          "Set DATABASE_URL, or run `npm start`.",
+        );
+      }
+      return await seedDemo({
+        databaseUrl,
+        simulatorUrl,
+        secretKey: config.database.url === null ? await homeSecretKey(config.home) : config.secretKey,
+        password: await demoPassword(config.home, config.demo.password),
+        log: () => undefined,
+      });
+    },
+    async prove(settleSeconds) {
+      const here = await running();
+      const url = config.database.url ?? here?.databaseUrl;
+      if (url === undefined) {
+        throw new CommandFailure(
+          3,
+          "Nothing says which database to check.",
+          "Set DATABASE_URL, or run `npm start`.",
+        );
+      }
+      const db = openDatabase({ url, role: "cf_report", poolSize: 1, statementTimeoutMilliseconds: 600_000 });
+      try {
+        await refusePrivilegedLogin(db);
+        return await prove({ db, simulatorUrl: here?.simulatorUrl ?? null, settleSeconds });
+      } finally {
+        await db.destroy();
+      }
+    },
+  };
+}
+
+/** Says what went wrong and gives the exit code. */
+function explain(error: unknown, json: boolean): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+  const message = error instanceof Error ? error.message : String(error);
+  const advice = error instanceof CommandFailure ? error.advice : null;
+  if (json) process.stderr.write(`${JSON.stringify({ error: message, advice })}\n`);
+  else process.stderr.write(`${message}${advice === null ? "" : `\n${advice}`}\n`);
+  return error instanceof CommandFailure ? error.exitCode : 1;
+}
+
+await main();
