@@ -2,7 +2,7 @@ import type { RunningProcess } from "./processes.ts";
 
 /** In which order parts stop: who works first, what they stand on last. */
 const stopOrder = ["work", "support", "ground"] as const;
-export type StopStage = (typeof stopOrder)[number];
+type StopStage = (typeof stopOrder)[number];
 
 export interface Stack {
   /** Watches a process and stops it with the others. */
