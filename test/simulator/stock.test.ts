@@ -1,33 +1,40 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { until } from "../support/until.ts";
+import * as shapes from "./shapes.ts";
 import {
   brokenStockRules,
   control,
   controlled,
+  finishedBurst,
   givenClient,
   givenSimulator,
   ledger,
+  move,
   placeOrder,
   skusOf,
+  startBurst,
   untilTold,
 } from "./support.ts";
 
 async function givenSku(units: number) {
   const { url } = await givenSimulator();
   const client = await givenClient(url);
-  const [sku] = await skusOf(url);
+  const skus = await skusOf(url);
+  const sku = skus[0]!;
   await controlled(url, "POST", "/_sim/stock", { skuId: sku.id, available: units });
+  /** Available and committed. */
   const read = async () => {
-    const { body } = await client.call("POST", "/product/202309/inventory/search", {
-      body: { sku_ids: [sku.id] },
-    });
-    const [entry] = body.data.inventory[0].skus;
+    const path = "/product/202309/inventory/search";
+    const found = await client.ask(shapes.inventory, "POST", path, { body: { sku_ids: [sku.id] } });
+    const entry = found.inventory[0]!.skus[0]!;
     return [entry.total_available_quantity, entry.total_committed_quantity];
   };
-  const update = (skus: unknown, productId = sku.productId) =>
-    client.call("POST", `/product/202309/products/${productId}/inventory/update`, { body: { skus } });
-  return { url, ...client, sku, read, update };
+  const pathOf = (productId: string) => `/product/202309/products/${productId}/inventory/update`;
+  const update = async (...numbers: readonly object[]) => {
+    const options = { body: { skus: numbers } };
+    return (await client.ask(shapes.updateErrors, "POST", pathOf(sku.productId), options)).errors;
+  };
+  return { url, ...client, sku, skus, read, update, pathOf };
 }
 
 test("an order commits units, a cancellation gives them back, a collection takes them away", async () => {
@@ -35,48 +42,38 @@ test("an order commits units, a cancellation gives them back, a collection takes
   const kept = await placeOrder(url, { lines: [{ skuId: sku.id, quantity: 3 }] });
   const dropped = await placeOrder(url, { lines: [{ skuId: sku.id, quantity: 2 }] });
   expect(await read()).toEqual([5, 5]);
-  await controlled(url, "POST", `/_sim/orders/${dropped.orderId}/cancel`);
+  await move(url, dropped.orderId, "cancel");
   expect(await read()).toEqual([7, 3]);
-  await controlled(url, "POST", `/_sim/orders/${kept.orderId}/pay`);
-  const { packages } = await controlled(url, "POST", `/_sim/orders/${kept.orderId}/release`);
-  await call("POST", `/fulfillment/202309/packages/${packages[0].id}/ship`, { body: {} });
+  await move(url, kept.orderId, "pay");
+  const { packages } = await move(url, kept.orderId, "release");
+  await call("POST", `/fulfillment/202309/packages/${packages[0]!.id}/ship`);
   expect(await read()).toEqual([7, 3]);
-  await controlled(url, "POST", `/_sim/orders/${kept.orderId}/collect`);
+  await move(url, kept.orderId, "collect");
   expect(await read()).toEqual([7, 0]);
-  await controlled(url, "POST", `/_sim/orders/${kept.orderId}/cancel`);
+  await move(url, kept.orderId, "cancel");
   expect(await read()).toEqual([7, 0]);
   expect(brokenStockRules(await ledger(url, "stock"))).toEqual([]);
 });
 
 test("a burst that oversells commits beyond what there is, and cancelling an oversold unit invents no stock", async () => {
   const { url, sku, read } = await givenSku(3);
-  const { burstId } = await controlled(url, "POST", "/_sim/burst", {
-    orders: 8,
-    skuIds: [sku.id],
-    oversell: true,
-    durations: untilTold,
-  });
-  const burst = await until("the burst is done", async () => {
-    const progress = await controlled(url, "GET", `/_sim/bursts/${burstId}`);
-    return progress.done ? progress : null;
-  });
+  const burst = await finishedBurst(
+    url,
+    await startBurst(url, { orders: 8, skuIds: [sku.id], oversell: true }),
+  );
   expect(burst).toMatchObject({ created: 8, soldOut: 0 });
   expect(await read()).toEqual([0, 8]);
-  for (const orderId of burst.orderIds) await controlled(url, "POST", `/_sim/orders/${orderId}/cancel`);
-  expect(await read()).toEqual([3, 0]);
   const orders = await ledger(url, "orders");
-  expect(orders.filter(({ lines }) => lines[0].oversold)).toHaveLength(5);
+  expect(orders.filter(({ lines }) => lines[0]?.oversold)).toHaveLength(5);
+  for (const orderId of burst.orderIds) await move(url, orderId, "cancel");
+  expect(await read()).toEqual([3, 0]);
+  expect(brokenStockRules(await ledger(url, "stock"))).toEqual([]);
 });
 
 test("a burst that may not oversell stops at what there is", async () => {
   const { url, sku, read } = await givenSku(3);
-  const request = { orders: 8, skuIds: [sku.id], durations: untilTold, overMs: 50 };
-  const { burstId } = await controlled(url, "POST", "/_sim/burst", request);
-  await until(
-    "the burst is done",
-    async () => (await controlled(url, "GET", `/_sim/bursts/${burstId}`)).done,
-  );
-  expect(await controlled(url, "GET", `/_sim/bursts/${burstId}`)).toMatchObject({ created: 3, soldOut: 5 });
+  const burstId = await startBurst(url, { orders: 8, skuIds: [sku.id], overMs: 50 });
+  expect(await finishedBurst(url, burstId)).toMatchObject({ created: 3, soldOut: 5 });
   expect(await read()).toEqual([0, 3]);
   const order = { lines: [{ skuId: sku.id, quantity: 1 }] };
   expect((await control(url, "POST", "/_sim/orders", order)).status).toBe(409);
@@ -85,76 +82,83 @@ test("a burst that may not oversell stops at what there is", async () => {
 test("an update sets what is available and leaves what is committed", async () => {
   const { url, sku, read, update } = await givenSku(10);
   await placeOrder(url, { lines: [{ skuId: sku.id, quantity: 4 }] });
-  expect((await update([{ id: sku.id, inventory: [{ quantity: 50 }] }])).body.data.errors).toEqual([]);
+  expect(await update({ id: sku.id, inventory: [{ quantity: 50 }] })).toEqual([]);
   expect(await read()).toEqual([50, 4]);
   expect(brokenStockRules(await ledger(url, "stock"))).toEqual([]);
 });
 
 test("an update with mistakes in it changes the SKUs without, and names the others with TikTok's codes", async () => {
-  const { url, update, read, sku } = await givenSku(10);
-  const skus = await skusOf(url);
-  const sibling = skus.find(({ productId, id }) => productId === sku.productId && id !== sku.id);
-  const stranger = skus.find(({ productId }) => productId !== sku.productId);
-  const { body } = await update([
+  const { update, read, sku, skus } = await givenSku(10);
+  const sibling = skus.find(({ productId, id }) => productId === sku.productId && id !== sku.id)!;
+  const stranger = skus.find(({ productId }) => productId !== sku.productId)!;
+  const errors = await update(
     { id: sku.id, inventory: [{ quantity: 7 }] },
     { id: stranger.id, inventory: [{ quantity: 1 }] },
     { id: sibling.id, inventory: [{ warehouse_id: "1", quantity: 1 }] },
     { inventory: [{ quantity: 1 }] },
-  ]);
-  expect(body.code).toBe(0);
-  expect(body.data.errors.map(({ code, detail }: any) => [code, detail.sku_id])).toEqual([
+  );
+  expect(errors.map(({ code, detail }) => [code, detail.sku_id])).toEqual([
     [12052048, stranger.id],
     [12052990, sibling.id],
     [12052036, ""],
   ]);
-  expect(body.data.errors[1].detail.extra_errors).toEqual([expect.objectContaining({ code: 12052097 })]);
-  expect(await read()).toEqual([7, 0]);
-  for (const [quantity, code] of [
-    [-1, 12019024],
-    [1.5, 12019024],
-    [100_000, 12052055],
-  ]) {
-    const refused = await update([{ id: sku.id, inventory: [{ quantity }] }]);
-    expect(refused.body.data.errors[0].detail.extra_errors[0].code).toBe(code);
-  }
-  expect((await update([{ id: sku.id, inventory: [{ quantity: 1 }] }], "1")).body.code).toBe(12019150);
+  expect(errors[1]?.detail.extra_errors).toEqual([{ warehouse_id: "1", code: 12052097 }]);
   expect(await read()).toEqual([7, 0]);
 });
 
+test.each([
+  [-1, 12019024],
+  [1.5, 12019024],
+  [100_000, 12052055],
+])("a quantity of %d is refused with %d and changes nothing", async (quantity, code) => {
+  const { update, read, sku } = await givenSku(10);
+  const [error] = await update({ id: sku.id, inventory: [{ quantity }] });
+  expect(error?.detail.extra_errors[0]?.code).toBe(code);
+  expect(await read()).toEqual([10, 0]);
+});
+
+test("an update of an unknown product is refused as a whole", async () => {
+  const { call, sku, pathOf } = await givenSku(10);
+  const body = { skus: [{ id: sku.id, inventory: [{ quantity: 1 }] }] };
+  expect(await call("POST", pathOf("1"), { body })).toMatchObject({ code: 12019150 });
+});
+
 test("a SKU in two warehouses is updated only with both of them, and sells from the one that has it", async () => {
-  const { url, update, read, sku, call } = await givenSku(0);
-  const second = await controlled(url, "POST", "/_sim/warehouses", { name: "Bristol" });
-  await controlled(url, "POST", "/_sim/stock", { skuId: sku.id, warehouseId: second.id, available: 2 });
-  const { warehouses } = (await call("GET", "/logistics/202309/warehouses")).body.data;
-  const both = warehouses.map(({ id }: { id: string }) => ({ warehouse_id: id, quantity: 5 }));
-  const [error] = (await update([{ id: sku.id, inventory: [both[0]] }])).body.data.errors;
-  expect(error.code).toBe(12019028);
+  const { url, update, read, sku, ask } = await givenSku(0);
+  const added = await controlled(url, "POST", "/_sim/warehouses", { name: "Bristol" });
+  const { id: warehouseId } = shapes.warehouse.parse(added);
+  await controlled(url, "POST", "/_sim/stock", { skuId: sku.id, warehouseId, available: 2 });
+  const { warehouses } = await ask(shapes.warehouses, "GET", "/logistics/202309/warehouses");
+  const inventory = warehouses.map(({ id }) => ({ warehouse_id: id, quantity: 5 }));
+  const [error] = await update({ id: sku.id, inventory: inventory.slice(0, 1) });
+  expect(error?.code).toBe(12019028);
   expect(await read()).toEqual([2, 0]);
   const order = await placeOrder(url, { lines: [{ skuId: sku.id, quantity: 2 }] });
-  expect(order.warehouseId).toBe(second.id);
-  expect((await update([{ id: sku.id, inventory: both }])).body.data.errors).toEqual([]);
+  expect(order.warehouseId).toBe(warehouseId);
+  expect(await update({ id: sku.id, inventory })).toEqual([]);
   expect(await read()).toEqual([10, 2]);
 });
 
 test("products are found by page, SKU code and SKU id, all 200 SKUs of them", async () => {
-  const { call, sku } = await givenSku(1);
-  const search = async (query: Record<string, string>, body: object) =>
-    (await call("POST", "/product/202502/products/search", { query, body })).body;
-  const seen: any[] = [];
+  const { ask, call, sku } = await givenSku(1);
+  const path = "/product/202502/products/search";
+  const seen: { id: string; skus: unknown[] }[] = [];
   let token = "";
   do {
     const query = { page_size: "30", ...(token === "" ? {} : { page_token: token }) };
-    const { data } = await search(query, { status: "ACTIVATE" });
-    seen.push(...data.products);
-    token = data.next_page_token;
+    const page = await ask(shapes.productPage, "POST", path, { query, body: { status: "ACTIVATE" } });
+    seen.push(...page.products);
+    token = page.next_page_token;
   } while (token !== "");
   expect(new Set(seen.map(({ id }) => id)).size).toBe(71);
   expect(seen.flatMap(({ skus }) => skus)).toHaveLength(200);
-  for (const filter of [{ seller_skus: [sku.sellerSku] }, { sku_ids: [sku.id] }]) {
-    const { data } = await search({ page_size: "10" }, filter);
-    expect(data.products.map(({ id }: { id: string }) => id)).toEqual([sku.productId]);
+  const query = { page_size: "10" };
+  for (const body of [{ seller_skus: [sku.sellerSku] }, { sku_ids: [sku.id] }]) {
+    const { products } = await ask(shapes.productPage, "POST", path, { query, body });
+    expect(products.map(({ id }) => id)).toEqual([sku.productId]);
   }
-  expect((await search({ page_size: "10" }, { seller_skus: Array(11).fill("x") })).code).toBe(12019027);
+  const body = { seller_skus: Array.from({ length: 11 }, () => "x") };
+  expect(await call("POST", path, { query, body })).toMatchObject({ code: 12019027 });
 });
 
 test("whatever buyers, sellers and carriers do, every number of the stock is explained by what happened", async () => {
@@ -162,35 +166,32 @@ test("whatever buyers, sellers and carriers do, every number of the stock is exp
   const skus = (await skusOf(url)).slice(0, 3);
   const step = fc.oneof(
     fc.record({
-      kind: fc.constant("order"),
+      kind: fc.constant("order" as const),
       sku: fc.nat(2),
-      units: fc.integer({ min: 1, max: 4 }),
+      quantity: fc.integer({ min: 1, max: 4 }),
       oversell: fc.boolean(),
     }),
-    fc.record({ kind: fc.constant("stock"), sku: fc.nat(2), units: fc.nat(6), oversell: fc.constant(false) }),
+    fc.record({ kind: fc.constant("stock" as const), sku: fc.nat(2), available: fc.nat(6) }),
     fc.record({
-      kind: fc.constantFrom("pay", "release", "request-cancel", "cancel", "collect", "deliver", "complete"),
-      sku: fc.nat(30),
-      units: fc.constant(0),
-      oversell: fc.constant(false),
+      kind: fc.constant("move" as const),
+      name: fc.constantFrom("pay", "release", "request-cancel", "cancel", "collect", "deliver", "complete"),
+      order: fc.nat(30),
     }),
   );
   const orderIds: string[] = [];
   await fc.assert(
     fc.asyncProperty(fc.array(step, { minLength: 20, maxLength: 60 }), async (steps) => {
-      for (const { kind, sku, units, oversell } of steps) {
-        const skuId = skus[sku % skus.length].id;
-        if (kind === "stock") await controlled(url, "POST", "/_sim/stock", { skuId, available: units });
-        else if (kind === "order") {
-          const lines = [{ skuId, quantity: units }];
-          const { body } = await control(url, "POST", "/_sim/orders", {
-            lines,
-            oversell,
-            durations: untilTold,
-          });
-          if (body.orderId !== undefined) orderIds.unshift(body.orderId);
+      for (const next of steps) {
+        if (next.kind === "stock") {
+          const skuId = skus[next.sku]!.id;
+          await controlled(url, "POST", "/_sim/stock", { skuId, available: next.available });
+        } else if (next.kind === "order") {
+          const lines = [{ skuId: skus[next.sku]!.id, quantity: next.quantity }];
+          const request = { lines, oversell: next.oversell, durations: untilTold };
+          const { status, text } = await control(url, "POST", "/_sim/orders", request);
+          if (status === 200) orderIds.unshift(shapes.bookedOrder.parse(JSON.parse(text)).orderId);
         } else if (orderIds.length > 0) {
-          await control(url, "POST", `/_sim/orders/${orderIds[sku % orderIds.length]}/${kind}`);
+          await control(url, "POST", `/_sim/orders/${orderIds[next.order % orderIds.length]}/${next.name}`);
         }
       }
       expect(brokenStockRules(await ledger(url, "stock"))).toEqual([]);
