@@ -1,81 +1,16 @@
-import type { ServerResponse } from "node:http";
-import { createServer } from "node:net";
-import type { AddressInfo } from "node:net";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { createServer, type AddressInfo } from "node:net";
+import { describe, expect, it } from "vitest";
 import { asId } from "../../src/domain/ids.ts";
-import { ChannelFailure } from "../../src/integrations/ports/failure.ts";
-import { createTiktokShop, type TiktokShop } from "../../src/integrations/tiktok-shop/adapter.ts";
 import { signRequest } from "../../src/integrations/tiktok-shop/signature.ts";
-import {
-  BudgetInMemory,
-  CredentialsInMemory,
-  envelope,
-  shop,
-  startWire,
-  type WireRequest,
-  wireSample,
-} from "./support.ts";
+import { app, envelope, failureOf, reply, setUpWire, shop, wireSample } from "./support.ts";
 
-const app = { key: "app-key", secret: "app-secret-never-told" };
-const farAway = "2099-12-31T00:00:00.000Z";
-const firstTokens = {
-  accessToken: "first-access",
-  accessTokenExpiresAt: farAway,
-  refreshToken: "first-refresh",
-  refreshTokenExpiresAt: farAway,
-};
-
-type Answering = (request: WireRequest, response: ServerResponse) => void;
-let answering: Answering;
-let wire: Awaited<ReturnType<typeof startWire>>;
-let credentials: CredentialsInMemory;
-let budget: BudgetInMemory;
-let channel: TiktokShop;
-let warnings: object[];
-
-function connect(options: { apiUrl?: string; now?: () => number } = {}): TiktokShop {
-  return createTiktokShop({
-    apiUrl: options.apiUrl ?? wire.url,
-    authUrl: wire.url,
-    app,
-    credentials,
-    budget,
-    ...(options.now === undefined ? {} : { now: options.now }),
-    logger: { warn: (fields) => void warnings.push(fields) },
-  });
-}
-
-beforeEach(async () => {
-  warnings = [];
-  credentials = new CredentialsInMemory(firstTokens, "cipher/+=");
-  budget = new BudgetInMemory();
-  wire = await startWire((request, response) => answering(request, response));
-  channel = connect();
-});
-afterEach(() => wire.stop());
-
-const reply =
-  (status: number, body: string, headers: Record<string, string> = {}): Answering =>
-  (_request, response) => {
-    response.writeHead(status, headers).end(body);
-  };
-
-async function failureOf(work: Promise<unknown>): Promise<ChannelFailure> {
-  const outcome = await work.then(
-    () => null,
-    (error: unknown) => error,
-  );
-  if (!(outcome instanceof ChannelFailure)) throw new Error(`No channel failure but ${String(outcome)}`);
-  return outcome;
-}
-
-const isTokenCall = (request: WireRequest): boolean => request.url.pathname.startsWith("/api/v2/token/");
+const bed = setUpWire();
 
 describe("a call", () => {
   it("is signed over exactly the bytes that are sent, and carries token, cipher and no empty parameter", async () => {
-    answering = reply(200, envelope(0, { orders: [] }));
-    await channel.searchOrders(shop, { updatedFrom: "2026-11-21T11:00:00Z", updatedBefore: null }, null);
-    const [request] = wire.requests;
+    bed.answering = reply(200, envelope(0, { orders: [] }));
+    await bed.channel.searchOrders(shop, { updatedFrom: "2026-11-21T11:00:00Z", updatedBefore: null }, null);
+    const [request] = bed.requests;
     if (request === undefined) throw new Error("nothing was sent");
     const query = Object.fromEntries(request.url.searchParams);
     expect(query["sign"]).toBe(
@@ -87,35 +22,35 @@ describe("a call", () => {
     expect(query).not.toHaveProperty("page_token");
     expect(query).not.toHaveProperty("access_token");
     expect(JSON.parse(request.body.toString())).toEqual({ update_time_ge: 1_795_258_800 });
-    expect(budget.taken).toEqual([2]);
-    expect(budget.acceptedCalls).toBe(1);
+    expect(bed.budget.taken).toEqual([2]);
+    expect(bed.budget.acceptedCalls).toBe(1);
   });
 
   it("names no shop where TikTok Shop takes none", async () => {
-    answering = reply(200, envelope(0, { shops: [{ id: 7, cipher: "c", name: "n", region: "GB" }] }));
-    expect(await channel.authorisedShops(shop)).toEqual([
+    bed.answering = reply(200, envelope(0, { shops: [{ id: 7, cipher: "c", name: "n", region: "GB" }] }));
+    expect(await bed.channel.authorisedShops(shop)).toEqual([
       { channelShopId: "7", cipher: "c", name: "n", region: "GB" },
     ]);
-    expect(wire.requests[0]?.url.searchParams.has("shop_cipher")).toBe(false);
+    expect(bed.requests[0]?.url.searchParams.has("shop_cipher")).toBe(false);
   });
 
   it("is not made when the budget is out, and says when to come back", async () => {
-    budget.take = () => Promise.resolve({ granted: false, retryAt: 42 });
-    const failure = await failureOf(channel.listWarehouses(shop));
+    bed.budget.take = () => Promise.resolve({ granted: false, retryAt: 42 });
+    const failure = await failureOf(bed.channel.listWarehouses(shop));
     expect(failure).toMatchObject({ kind: "rate_limited", retryAt: 42, effectUnknown: false });
-    expect(wire.requests).toHaveLength(0);
+    expect(bed.requests).toHaveLength(0);
   });
 
   it("is not made for a shop without credentials", async () => {
-    credentials.credentials = null;
-    expect((await failureOf(channel.listWarehouses(shop))).kind).toBe("unauthorised");
-    expect(wire.requests).toHaveLength(0);
+    bed.credentials.credentials = null;
+    expect((await failureOf(bed.channel.listWarehouses(shop))).kind).toBe("unauthorised");
+    expect(bed.requests).toHaveLength(0);
   });
 
   it("follows no redirect, which would carry the token to another host", async () => {
-    answering = reply(302, "", { location: `${wire.url}/elsewhere` });
-    expect((await failureOf(channel.listWarehouses(shop))).kind).toBe("malformed");
-    expect(wire.requests).toHaveLength(1);
+    bed.answering = reply(302, "", { location: `${bed.url}/elsewhere` });
+    expect((await failureOf(bed.channel.listWarehouses(shop))).kind).toBe("malformed");
+    expect(bed.requests).toHaveLength(1);
   });
 });
 
@@ -145,8 +80,8 @@ describe("a failed call", () => {
     ["data missing", 200, '{"code":0}', "malformed"],
     ["JSON as deep as a stack", 200, "[".repeat(100_000), "malformed"],
   ] as const)("%s is told by its kind", async (_what, status, body, kind) => {
-    answering = reply(status, body);
-    expect((await failureOf(channel.listWarehouses(shop))).kind).toBe(kind);
+    bed.answering = reply(status, body);
+    expect((await failureOf(bed.channel.listWarehouses(shop))).kind).toBe(kind);
   });
 
   it.each([
@@ -158,10 +93,10 @@ describe("a failed call", () => {
     ["absurdly far away", "99999999", 15 * 60_000],
   ])("a limited one comes back when told: Retry-After %s", async (_what, retryAfter, wait) => {
     const now = 1_800_000_000_000;
-    answering = reply(429, envelope(36009002), retryAfter === null ? {} : { "retry-after": retryAfter });
-    const failure = await failureOf(connect({ now: () => now }).listWarehouses(shop));
+    bed.answering = reply(429, envelope(36009002), retryAfter === null ? {} : { "retry-after": retryAfter });
+    const failure = await failureOf(bed.connect({ now: () => now }).listWarehouses(shop));
     expect(failure).toMatchObject({ kind: "rate_limited", retryAt: now + wait });
-    expect(budget.limitedUntil).toEqual([now + wait]);
+    expect(bed.budget.limitedUntil).toEqual([now + wait]);
   });
 
   it.each([
@@ -169,24 +104,24 @@ describe("a failed call", () => {
     ["unavailable", 500, ""],
     ["limited", 429, ""],
   ])("that was %s does not raise the rate", async (_what, status, body) => {
-    answering = reply(status, body);
-    await failureOf(channel.listWarehouses(shop));
-    expect(budget.acceptedCalls).toBe(0);
+    bed.answering = reply(status, body);
+    await failureOf(bed.channel.listWarehouses(shop));
+    expect(bed.budget.acceptedCalls).toBe(0);
   });
 
   it("that broke off midway is malformed: it may have taken effect", async () => {
-    answering = (_request, response) => {
+    bed.answering = (_request, response) => {
       response.writeHead(200, { "content-length": "1000" });
       response.write('{"code":0,', () => response.destroy());
     };
-    expect(await failureOf(channel.listWarehouses(shop))).toMatchObject({
+    expect(await failureOf(bed.channel.listWarehouses(shop))).toMatchObject({
       kind: "malformed",
       effectUnknown: true,
     });
   });
 
   it("that answers without end is cut at 16 MB", async () => {
-    answering = (_request, response) => {
+    bed.answering = (_request, response) => {
       const chunk = Buffer.alloc(1024 * 1024, " ");
       const more = (): void => {
         while (!response.destroyed && response.write(chunk));
@@ -195,13 +130,13 @@ describe("a failed call", () => {
       response.writeHead(200);
       more();
     };
-    expect(await failureOf(channel.listWarehouses(shop))).toMatchObject({ kind: "malformed" });
+    expect(await failureOf(bed.channel.listWarehouses(shop))).toMatchObject({ kind: "malformed" });
   });
 
   it("that gets no answer is given up after 10 seconds", { timeout: 20_000 }, async () => {
-    answering = () => undefined;
+    bed.answering = () => undefined;
     const began = performance.now();
-    const failure = await failureOf(channel.listWarehouses(shop));
+    const failure = await failureOf(bed.channel.listWarehouses(shop));
     expect(failure).toMatchObject({ kind: "unavailable", effectUnknown: true });
     expect(performance.now() - began).toBeGreaterThan(9_000);
     expect(performance.now() - began).toBeLessThan(14_000);
@@ -212,178 +147,41 @@ describe("a failed call", () => {
     await new Promise((resolve) => closed.once("listening", resolve));
     const { port } = closed.address() as AddressInfo;
     await new Promise((resolve) => closed.close(resolve));
-    const failure = await failureOf(connect({ apiUrl: `http://127.0.0.1:${port}` }).listWarehouses(shop));
+    const failure = await failureOf(bed.connect({ apiUrl: `http://127.0.0.1:${port}` }).listWarehouses(shop));
     expect(failure).toMatchObject({ kind: "unavailable" });
     expect(failure.message).toContain("ECONNREFUSED");
   });
 
   it("says what was attempted, the code and the request, and no secret even if TikTok Shop repeats one", async () => {
-    answering = (request, response) =>
+    bed.answering = (request, response) =>
       reply(400, envelope(36009004, {}, `bad: ${request.url.search} first-access ${app.secret}`))(
         request,
         response,
       );
-    const failure = await failureOf(channel.listWarehouses(shop));
+    const failure = await failureOf(bed.channel.listWarehouses(shop));
     expect(failure.message).toContain(`GET /logistics/202309/warehouses for shop ${shop.shopId}`);
     expect(failure).toMatchObject({ channelCode: "36009004", requestId: "request-7" });
     expect(failure.message).toContain("request-7");
-    const sign = wire.requests[0]?.url.searchParams.get("sign") ?? "";
+    const sign = bed.requests[0]?.url.searchParams.get("sign") ?? "";
     for (const secret of ["first-access", app.secret, sign]) expect(failure.message).not.toContain(secret);
-  });
-});
-
-describe("a rejected token", () => {
-  /** The second access token is the one in the recorded answer. */
-  async function rejectFirst(onRefresh: Answering = () => undefined): Promise<void> {
-    const issued = await wireSample("token-refresh");
-    answering = (request, response) => {
-      if (isTokenCall(request)) {
-        onRefresh(request, response);
-        if (!response.writableEnded) reply(200, issued)(request, response);
-      } else if (request.headers["x-tts-access-token"] === "GCP_second-access")
-        reply(200, envelope(0, { warehouses: [] }))(request, response);
-      else reply(401, envelope(105002))(request, response);
-    };
-  }
-
-  it("is refreshed once and the call made again", async () => {
-    await rejectFirst();
-    expect(await channel.listWarehouses(shop)).toEqual([]);
-    expect(wire.requests.map((request) => request.url.pathname)).toEqual([
-      "/logistics/202309/warehouses",
-      "/api/v2/token/refresh",
-      "/logistics/202309/warehouses",
-    ]);
-    expect(Object.fromEntries(wire.requests[1]?.url.searchParams ?? [])).toEqual({
-      app_key: app.key,
-      app_secret: app.secret,
-      refresh_token: "first-refresh",
-      grant_type: "refresh_token",
-    });
-    expect(credentials.credentials).toMatchObject({
-      accessToken: "GCP_second-access",
-      accessTokenExpiresAt: "2100-01-01T00:00:00.000Z",
-      refreshToken: "GCP_second-refresh",
-    });
-  });
-
-  it("is refreshed once for 20 calls at the same time, also when two processes make them", async () => {
-    await rejectFirst();
-    const other = connect();
-    const calls = Array.from({ length: 20 }, (_, index) =>
-      (index % 2 === 0 ? channel : other).listWarehouses(shop),
-    );
-    expect(await Promise.all(calls)).toHaveLength(20);
-    expect(wire.requests.filter(isTokenCall)).toHaveLength(1);
-  });
-
-  it("that cannot be refreshed is unauthorised, and TikTok Shop is not asked again at every call", async () => {
-    await rejectFirst(reply(200, envelope(36004001, {}, "refresh token expired")));
-    for (let call = 0; call < 3; call += 1) {
-      const failure = await failureOf(channel.listWarehouses(shop));
-      expect(failure.kind).toBe("unauthorised");
-      expect(failure.message).toContain("36004001");
-      expect(failure.message).not.toContain("first-refresh");
-    }
-    expect(wire.requests.filter(isTokenCall)).toHaveLength(1);
-    expect(credentials.credentials?.refreshRefusal?.reason).toContain("36004001");
-  });
-
-  it("whose refresh fails for the world's reasons can be tried again", async () => {
-    let outages = 1;
-    await rejectFirst((request, response) => {
-      outages -= 1;
-      if (outages >= 0) reply(503, "")(request, response);
-    });
-    expect((await failureOf(channel.listWarehouses(shop))).kind).toBe("unavailable");
-    expect(await channel.listWarehouses(shop)).toEqual([]);
-  });
-
-  it("that stays rejected after a refresh is unauthorised, not a loop", async () => {
-    const issued = await wireSample("token-refresh");
-    answering = (request, response) =>
-      isTokenCall(request)
-        ? reply(200, issued)(request, response)
-        : reply(401, envelope(105002))(request, response);
-    expect((await failureOf(channel.listWarehouses(shop))).kind).toBe("unauthorised");
-    expect(wire.requests).toHaveLength(3);
-  });
-
-  it("is told by its words where the code stands for many mistakes", async () => {
-    const issued = await wireSample("token-refresh");
-    answering = (request, response) => {
-      if (isTokenCall(request)) reply(200, issued)(request, response);
-      else if (request.headers["x-tts-access-token"] === "GCP_second-access")
-        reply(200, envelope(0, { warehouses: [] }))(request, response);
-      else
-        reply(401, envelope(36009004, {}, "x-tts-access-token in the header is invalid"))(request, response);
-    };
-    expect(await channel.listWarehouses(shop)).toEqual([]);
-  });
-});
-
-describe("a token near its end", () => {
-  const end = Date.parse("2026-11-21T11:00:00Z");
-  const hours = (count: number): number => count * 3_600_000;
-
-  beforeEach(() => {
-    credentials = new CredentialsInMemory(
-      { ...firstTokens, accessTokenExpiresAt: new Date(end).toISOString() },
-      "cipher",
-    );
-  });
-
-  it("is left alone until a day before it, then refreshed before the call", async () => {
-    const issued = await wireSample("token-refresh");
-    answering = (request, response) =>
-      reply(200, isTokenCall(request) ? issued : envelope(0, { warehouses: [] }))(request, response);
-    await connect({ now: () => end - hours(25) }).listWarehouses(shop);
-    expect(wire.requests.filter(isTokenCall)).toHaveLength(0);
-    await connect({ now: () => end - hours(23) }).listWarehouses(shop);
-    expect(wire.requests.filter(isTokenCall)).toHaveLength(1);
-    expect(wire.requests.at(-1)?.headers["x-tts-access-token"]).toBe("GCP_second-access");
-  });
-
-  it.each([
-    ["refuses", 200, envelope(36004005)],
-    ["is down", 500, ""],
-  ])(
-    "stays in use while it lives when the token endpoint %s, which is not asked at every call",
-    async (_what, status, body) => {
-      answering = (request, response) =>
-        (isTokenCall(request) ? reply(status, body) : reply(200, envelope(0, { warehouses: [] })))(
-          request,
-          response,
-        );
-      const near = connect({ now: () => end - hours(2) });
-      for (let call = 0; call < 5; call += 1) expect(await near.listWarehouses(shop)).toEqual([]);
-      expect(wire.requests.filter(isTokenCall)).toHaveLength(1);
-    },
-  );
-
-  it("is not used past its end when no other can be had", async () => {
-    answering = (request, response) =>
-      reply(200, envelope(isTokenCall(request) ? 36004001 : 0))(request, response);
-    expect((await failureOf(connect({ now: () => end + 1 }).listWarehouses(shop))).kind).toBe("unauthorised");
-    expect(wire.requests.filter((request) => !isTokenCall(request))).toHaveLength(0);
   });
 });
 
 describe("recorded answers", () => {
   it("are read order by order: a strange one is left out and told, the others count", async () => {
-    answering = reply(200, await wireSample("orders-page"));
-    const page = await channel.searchOrders(
+    bed.answering = reply(200, await wireSample("orders-page"));
+    const page = await bed.channel.searchOrders(
       shop,
       { updatedFrom: "2026-11-18T00:00:00Z", updatedBefore: "2026-11-21T00:00:00Z" },
       "a+/=",
     );
-    expect(wire.requests[0]?.url.searchParams.get("page_token")).toBe("a+/=");
+    expect(bed.requests[0]?.url.searchParams.get("page_token")).toBe("a+/=");
     expect(page.nextPageToken).toBe("aDU+MDg/PT0=");
     expect(page.orders.map(({ order }) => order.orderId)).toEqual([
       "576461413038785752",
       "576461413038785755",
     ]);
-    expect(warnings).toMatchObject([
+    expect(bed.warnings).toMatchObject([
       { channelId: "576461413038785753", reason: "Order status TELEPORTED is unknown" },
       { channelId: "576461413038785754" },
     ]);
@@ -417,28 +215,28 @@ describe("recorded answers", () => {
 
   it("hold nothing personal in what is told of a strange order", async () => {
     const sample = (await wireSample("orders-page")).replace('"AWAITING_SHIPMENT"', '"BEAMED"');
-    answering = reply(200, sample);
-    await channel.searchOrders(shop, { updatedFrom: "2026-11-18T00:00:00Z", updatedBefore: null }, null);
-    expect(warnings.length).toBeGreaterThan(2);
-    expect(JSON.stringify(warnings)).not.toMatch(/Lovelace|London|SW1Y/);
+    bed.answering = reply(200, sample);
+    await bed.channel.searchOrders(shop, { updatedFrom: "2026-11-18T00:00:00Z", updatedBefore: null }, null);
+    expect(bed.warnings.length).toBeGreaterThan(2);
+    expect(JSON.stringify(bed.warnings)).not.toMatch(/Lovelace|London|SW1Y/);
   });
 
   it("are not empty when everything in them is unreadable: missing and unreadable differ", async () => {
-    answering = reply(200, envelope(0, { orders: [{ id: "5", status: "UNPAID" }] }));
-    const failure = await failureOf(channel.fetchOrders(shop, [asId("5")], 1));
+    bed.answering = reply(200, envelope(0, { orders: [{ id: "5", status: "UNPAID" }] }));
+    const failure = await failureOf(bed.channel.fetchOrders(shop, [asId("5")], 1));
     expect(failure.kind).toBe("malformed");
-    answering = reply(200, envelope(0, { orders: [] }));
-    expect(await channel.fetchOrders(shop, [asId("5")], 1)).toEqual([]);
+    bed.answering = reply(200, envelope(0, { orders: [] }));
+    expect(await bed.channel.fetchOrders(shop, [asId("5")], 1)).toEqual([]);
   });
 
   it("of a stock update give each SKU its own result", async () => {
-    answering = reply(200, await wireSample("inventory-update-partial"));
+    bed.answering = reply(200, await wireSample("inventory-update-partial"));
     const level = (sku: string) => ({
       channelSkuId: asId<"ChannelSku">(sku),
       warehouseId: asId<"ChannelWarehouse">("7068517275539719942"),
       available: 3,
     });
-    const results = await channel.setAvailable(shop, asId("9"), [
+    const results = await bed.channel.setAvailable(shop, asId("9"), [
       level("1729592969712207012"),
       level("1729592969712207013"),
     ]);
@@ -455,8 +253,8 @@ describe("recorded answers", () => {
   });
 
   it("of a batch with an error that names nobody make everybody fail", async () => {
-    answering = reply(200, envelope(0, { errors: [{ code: 1, message: "something" }] }));
-    const results = await channel.arrangeShipments(shop, [asId("1"), asId("2")]);
+    bed.answering = reply(200, envelope(0, { errors: [{ code: 1, message: "something" }] }));
+    const results = await bed.channel.arrangeShipments(shop, [asId("1"), asId("2")]);
     expect(results.map((result) => result.ok)).toEqual([false, false]);
   });
 });

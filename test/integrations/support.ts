@@ -1,9 +1,12 @@
 import { readFile } from "node:fs/promises";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { afterEach, beforeEach } from "vitest";
 import { asId } from "../../src/domain/ids.ts";
 import type { IssuedTokens, RefreshOutcome, ShopCredentials } from "../../src/domain/shop/credentials.ts";
+import { ChannelFailure } from "../../src/integrations/ports/failure.ts";
 import type { ShopKey } from "../../src/integrations/ports/sales-channel.ts";
+import { createTiktokShop, type TiktokShop } from "../../src/integrations/tiktok-shop/adapter.ts";
 import type { RateBudget } from "../../src/integrations/tiktok-shop/rate-budget.ts";
 import type { CredentialStore } from "../../src/integrations/tiktok-shop/tokens.ts";
 
@@ -78,7 +81,7 @@ export interface WireRequest {
 }
 
 /** A server that answers as a test says, and keeps what it was asked. */
-export async function startWire(answer: (request: WireRequest, response: ServerResponse) => void) {
+async function startWire(answer: (request: WireRequest, response: ServerResponse) => void) {
   const requests: WireRequest[] = [];
   const server = createServer((incoming, response) => {
     const chunks: Buffer[] = [];
@@ -113,3 +116,70 @@ export async function wireSample(name: string): Promise<string> {
 export function envelope(code: number, data: unknown = {}, message = "said by the wire"): string {
   return JSON.stringify({ code, message, request_id: "request-7", data });
 }
+
+export const app = { key: "app-key", secret: "app-secret-never-told" };
+export const firstTokens: IssuedTokens = {
+  accessToken: "first-access",
+  accessTokenExpiresAt: "2099-12-31T00:00:00.000Z",
+  refreshToken: "first-refresh",
+  refreshTokenExpiresAt: "2099-12-31T00:00:00.000Z",
+};
+
+type Answering = (request: WireRequest, response: ServerResponse) => void;
+
+/** For every test of a file anew: a server that answers as `bed.answering` says, and a client that talks to it. */
+export function setUpWire() {
+  const bed = {
+    answering: (() => undefined) as Answering,
+    requests: [] as WireRequest[],
+    url: "",
+    credentials: new CredentialsInMemory(firstTokens, ""),
+    budget: new BudgetInMemory(),
+    warnings: [] as object[],
+    channel: null as unknown as TiktokShop,
+    /** One more process with the same credentials. */
+    connect: (options: { apiUrl?: string; now?: () => number } = {}): TiktokShop =>
+      createTiktokShop({
+        apiUrl: options.apiUrl ?? bed.url,
+        authUrl: bed.url,
+        app,
+        credentials: bed.credentials,
+        budget: bed.budget,
+        ...(options.now === undefined ? {} : { now: options.now }),
+        logger: { warn: (fields) => void bed.warnings.push(fields) },
+      }),
+  };
+  let stop: () => Promise<void>;
+  beforeEach(async () => {
+    const wire = await startWire((request, response) => bed.answering(request, response));
+    stop = wire.stop;
+    Object.assign(bed, {
+      url: wire.url,
+      requests: wire.requests,
+      warnings: [],
+      budget: new BudgetInMemory(),
+    });
+    bed.credentials = new CredentialsInMemory(firstTokens, "cipher/+=");
+    bed.channel = bed.connect();
+  });
+  afterEach(() => stop());
+  return bed;
+}
+
+export const reply =
+  (status: number, body: string, headers: Record<string, string> = {}): Answering =>
+  (_request, response) => {
+    response.writeHead(status, headers).end(body);
+  };
+
+export async function failureOf(work: Promise<unknown>): Promise<ChannelFailure> {
+  const outcome = await work.then(
+    () => null,
+    (error: unknown) => error,
+  );
+  if (!(outcome instanceof ChannelFailure)) throw new Error(`No channel failure but ${String(outcome)}`);
+  return outcome;
+}
+
+export const isTokenCall = (request: WireRequest): boolean =>
+  request.url.pathname.startsWith("/api/v2/token/");
