@@ -1,7 +1,7 @@
 import type { ChannelPackageId, SkuId } from "../ids.ts";
 import type { Claim, StockOperation } from "../stock/operation.ts";
 import { holdOf, type OrderLine, type OrderState } from "./order.ts";
-import { isFinal } from "./transitions.ts";
+import { isFinal, isToBeShipped } from "./transitions.ts";
 
 /** What an order asks of the world next. Each may be asked again: its id comes from the order, so it happens once. */
 export type OrderCommand =
@@ -69,8 +69,7 @@ function stockOperationFor(order: OrderState, line: OrderLine): StockOperation |
 
 /** A package leaves when the channel allows it, nothing holds the order back, and every one of its lines has its units. */
 function shipCommandFor(order: OrderState): OrderCommand[] {
-  const mayShip = order.channelStatus === "awaiting_shipment" || order.channelStatus === "partially_shipping";
-  if (!mayShip || holdOf(order) !== null) return [];
+  if (!isToBeShipped(order.channelStatus) || holdOf(order) !== null) return [];
   const leaving = order.lines.filter((line) => line.stage === "held");
   const packageIds = [
     ...new Set(leaving.flatMap((line) => (line.packageId === null ? [] : [line.packageId]))),

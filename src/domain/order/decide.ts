@@ -1,7 +1,7 @@
 import type { Decision, Refusal } from "../decision.ts";
 import type { ChannelPackageId, ChannelSkuId, LocationId, ReservationId, SkuId, UserId } from "../ids.ts";
 import { reservationIdOf, type StockAnswer, type StockRefusalReason } from "../stock/operation.ts";
-import type { ChannelLine, ChannelOrder } from "./channel-order.ts";
+import type { ChannelLine, ChannelOrder, ChannelStatus } from "./channel-order.ts";
 import { claimOf } from "./commands.ts";
 import type { OrderEvent } from "./events.ts";
 import type { LineStage, OrderLine, OrderState } from "./order.ts";
@@ -52,8 +52,8 @@ export function receiveOrder(snapshot: ChannelOrder, context: SnapshotContext): 
       events: [received, { kind: "lines_untracked", lineIds: fresh.lines.map((line) => line.lineId) }],
     };
   }
-  const cancelled = cancelLines(fresh, cancelledIn(snapshot), fresh);
-  const left = noteLeaving(cancelled.state);
+  const cancelled = cancelLines(fresh, cancelledIn(snapshot), snapshot.status);
+  const left = noteLeaving(cancelled.state, snapshot);
   return { state: left.state, events: [received, ...cancelled.events, ...left.events] };
 }
 
@@ -91,8 +91,8 @@ export function takeSnapshot(
   const detailed = takeDetails(order, snapshot, context);
   events.push(...detailed.events);
   const moved: OrderState = { ...detailed.state, channelStatus: snapshot.status };
-  const cancelled = cancelLines(moved, cancelledIn(snapshot), order);
-  const left = noteLeaving(cancelled.state);
+  const cancelled = cancelLines(moved, cancelledIn(snapshot), order.channelStatus);
+  const left = noteLeaving(cancelled.state, snapshot);
   return { state: left.state, events: [...events, ...cancelled.events, ...left.events] };
 }
 
@@ -120,7 +120,7 @@ function takeDetails(order: OrderState, snapshot: ChannelOrder, context: Snapsho
   };
   const compared = ["channelOnHold", "buyerRequestsCancel", "shipBy", "cancelBy", "trackingNumber"] as const;
   const changed: string[] = compared.filter((name) => next[name] !== order[name]);
-  if (next.lines.some((line, index) => line !== order.lines[index])) changed.push("lines");
+  if (next.lines.some((line) => !order.lines.includes(line))) changed.push("lines");
   return { state: next, events: changed.length === 0 ? [] : [{ kind: "details_changed", changed }] };
 }
 
@@ -132,14 +132,21 @@ function cancelledIn(snapshot: ChannelOrder): ReadonlySet<string> {
   );
 }
 
-/** Before the units left they are freed; arranged but not handed over they come back; handed over they do not. */
-function cancelLines(order: OrderState, cancelled: ReadonlySet<string>, before: OrderState): OrderDecision {
+/**
+ * Until the hand-over the units are freed, or come back when the stock has booked them as shipped; after it they do not.
+ * An order that was cancelled before has had its lines settled then: the news repeated says nothing of the hand-over.
+ */
+function cancelLines(
+  order: OrderState,
+  cancelled: ReadonlySet<string>,
+  before: ChannelStatus,
+): OrderDecision {
   const whole = order.channelStatus === "cancelled";
-  const handedOver = isHandedOver(before.channelStatus);
+  const goneForGood = isHandedOver(before) || before === "cancelled";
   const closed: string[] = [];
   const lines = order.lines.map((line) => {
     if (!whole && !cancelled.has(line.lineId)) return line;
-    const stage = stageWhenCancelled(line.stage, handedOver);
+    const stage = stageWhenCancelled(line, goneForGood);
     if (stage === line.stage) return line;
     closed.push(line.lineId);
     return { ...line, stage };
@@ -149,17 +156,18 @@ function cancelLines(order: OrderState, cancelled: ReadonlySet<string>, before: 
     : { state: { ...order, lines }, events: [{ kind: "lines_cancelled", lineIds: closed }] };
 }
 
-function stageWhenCancelled(stage: LineStage, handedOver: boolean): LineStage {
+function stageWhenCancelled({ stage, skuId }: OrderLine, goneForGood: boolean): LineStage {
   switch (stage) {
     case "new":
     case "held":
     case "short":
-      return "closing";
+      // Nothing was ever asked of the stock for an unknown SKU, so there is nothing to free.
+      return skuId === null ? "cancelled" : "closing";
     case "arranged":
-      // The stock may or may not have been told of the shipment: once it has answered, it is reversed.
-      return "arranged";
+      // Whether the stock was told of the shipment is open: asked to release, it says so, and the line is reversed then.
+      return goneForGood ? "arranged" : "closing";
     case "shipped":
-      return handedOver ? "shipped" : "reversing";
+      return goneForGood ? "shipped" : "reversing";
     case "closing":
     case "cancelled":
     case "reversing":
@@ -169,16 +177,24 @@ function stageWhenCancelled(stage: LineStage, handedOver: boolean): LineStage {
   }
 }
 
-/** The channel says that it leaves: whatever line still waits for that goes with it. */
-function noteLeaving(order: OrderState): OrderDecision {
-  if (!isArranged(order.channelStatus)) return { state: order, events: [] };
-  const leaving = order.lines.filter((line) => ["new", "held", "short"].includes(line.stage));
-  if (leaving.length === 0) return { state: order, events: [] };
-  const lineIds = leaving.map((line) => line.lineId);
-  return {
-    state: withStage(order, lineIds, "arranged"),
-    events: [{ kind: "lines_left", lineIds, how: "seen" }],
-  };
+/**
+ * The channel says that it leaves, the whole order or a line: what still waits for that goes with it. A SKU that is
+ * unknown by then is opened without the units that left, so they are not taken from its stock.
+ */
+function noteLeaving(order: OrderState, snapshot: ChannelOrder): OrderDecision {
+  const whole = isArranged(snapshot.status);
+  const arranged = new Set<string>(
+    snapshot.lines.filter((line) => isArranged(line.status)).map((line) => line.lineId),
+  );
+  const leaving = order.lines.filter(
+    (line) => ["new", "held", "short"].includes(line.stage) && (whole || arranged.has(line.lineId)),
+  );
+  const ours = leaving.filter((line) => line.skuId !== null).map((line) => line.lineId);
+  const unknown = leaving.filter((line) => line.skuId === null).map((line) => line.lineId);
+  const events: OrderEvent[] = [];
+  if (ours.length > 0) events.push({ kind: "lines_left", lineIds: ours, how: "seen" });
+  if (unknown.length > 0) events.push({ kind: "lines_untracked", lineIds: unknown });
+  return { state: withStage(withStage(order, ours, "arranged"), unknown, "untracked"), events };
 }
 
 /** What the stock answered to a line. */
@@ -201,7 +217,7 @@ export function takeStockAnswers(order: OrderState, answers: readonly LineAnswer
       (candidate) => candidate.lineId === answered.lineId && candidate.generation === answered.generation,
     );
     if (line === undefined) continue;
-    const taken = takeAnswer(state, line, answered);
+    const taken = takeAnswer(line, answered);
     if (taken === null) continue;
     state = { ...state, lines: state.lines.map((each) => (each === line ? taken.line : each)) };
     if (taken.event === null) continue;
@@ -224,7 +240,6 @@ export function takeStockAnswers(order: OrderState, answers: readonly LineAnswer
 }
 
 function takeAnswer(
-  order: OrderState,
   line: OrderLine,
   { operation, answer, paidAt }: LineAnswer,
 ): { readonly line: OrderLine; readonly event: OrderEvent | null } | null {
@@ -252,10 +267,7 @@ function takeAnswer(
       return { line: { ...line, stage: "cancelled" }, event: { kind: "lines_released", lineIds } };
     case "shipped":
       if (line.stage !== "arranged") return null;
-      return {
-        line: { ...line, stage: order.channelStatus === "cancelled" ? "reversing" : "shipped" },
-        event: { kind: "lines_shipped", lineIds },
-      };
+      return { line: { ...line, stage: "shipped" }, event: { kind: "lines_shipped", lineIds } };
     case "reversed":
       if (line.stage !== "reversing") return null;
       return { line: { ...line, stage: "reversed" }, event: { kind: "lines_returned_to_stock", lineIds } };
@@ -286,15 +298,14 @@ function afterRefusal(
         ? { ...line, generation: line.generation + 1 }
         : { ...line, stage: "short", rankedPaidAt: paidAt };
     case "release":
-      return reason === "already_shipped" && line.stage === "closing"
-        ? { ...line, stage: "reversing" }
-        : line;
+      if (line.stage !== "closing") return line;
+      return { ...line, stage: reason === "already_shipped" ? "reversing" : "cancelled" };
     case "ship":
       return line.stage === "arranged" ? { ...line, stage: "untracked" } : line;
     case "reverse":
       return line.stage === "reversing" ? { ...line, stage: "reversed" } : line;
     case "rank":
-      return line;
+      return line.stage === "short" ? { ...line, rankedPaidAt: paidAt } : line;
   }
 }
 

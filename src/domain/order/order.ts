@@ -1,13 +1,14 @@
 import type { ChannelLineId, ChannelPackageId, ChannelSkuId, LocationId, SkuId, UserId } from "../ids.ts";
 import type { ChannelStatus } from "./channel-order.ts";
-import { isFinal, type OrderSummary, summaryOf } from "./transitions.ts";
+import { isFinal, isToBeShipped, type OrderSummary, summaryOf } from "./transitions.ts";
 
 /**
  * Where a line stands with its units.
  *
  * `new` → `held` or `short` → `held` → `arranged` (it leaves; the stock is being told) → `shipped`.
- * A cancelled line is `closing` until its units are free, then `cancelled`; one that was shipped and not handed over is
- * `reversing`, then `reversed`. `untracked` lines left before we opened the stock and never touch it.
+ * A cancelled line is `closing` until its units are free, then `cancelled`; one that the stock has booked as shipped and
+ * that was not handed over is `reversing`, then `reversed`. `untracked` lines left before we opened their stock and never
+ * touch it.
  */
 export const lineStages = [
   "new",
@@ -84,7 +85,7 @@ export function holdOf(order: OrderState): Hold | null {
   if (order.buyerRequestsCancel) return "cancel_requested";
   if (order.shipmentRefusal !== null) return "shipment_refused";
   if (order.channelOnHold || order.channelStatus === "on_hold") return "remorse";
-  if (order.shipping === "seller" && order.channelStatus === "awaiting_shipment") return "carrier";
+  if (order.shipping === "seller" && isToBeShipped(order.channelStatus)) return "carrier";
   return null;
 }
 

@@ -79,6 +79,11 @@ export function summaryOf(status: ChannelStatus): OrderSummary {
   return transitions[status].summary;
 }
 
+/** True while the channel expects a shipment from the seller. */
+export function isToBeShipped(status: ChannelStatus): boolean {
+  return status === "awaiting_shipment" || status === "partially_shipping";
+}
+
 /** True from the moment the shipment is arranged: units have left the shelf, or are about to without us. */
 export function isArranged(status: ChannelStatus): boolean {
   return (
