@@ -1,3 +1,4 @@
+import { DefaultLogger, Runtime } from "@temporalio/worker";
 import closeWithGrace from "close-with-grace";
 import { createActivities } from "./src/activities/index.ts";
 import { loadConfig } from "./src/config.ts";
@@ -13,6 +14,12 @@ import { bundleWorkflows, startWorkers } from "./src/workers.ts";
 /** The worker process: config → adapters → activities → Workers and dispatcher, drained on SIGTERM. */
 const config = loadConfig();
 const logger = createLogger({ level: config.logLevel, service: "worker" });
+// What Temporal's own parts have to say goes the way of all our logs.
+Runtime.install({
+  logger: new DefaultLogger("WARN", ({ level, message, meta }) => {
+    logger[level === "WARN" ? "warn" : "error"]({ ...meta, origin: "temporal" }, message);
+  }),
+});
 if (config.database.url === null)
   throw new Error("DATABASE_URL is missing: `npm start` sets it for the embedded one.");
 if (config.tiktokShop.app === null)
@@ -55,7 +62,7 @@ const dispatcher = startDispatcher({
 });
 logger.info("worker ready");
 
-const closing = closeWithGrace({ delay: 9_000, logger }, async ({ err, signal }) => {
+const closing = closeWithGrace({ delay: 4_900, logger }, async ({ err, signal }) => {
   logger.info({ err, signal }, "worker stops");
   await dispatcher.stop();
   await workers.stop();

@@ -37,6 +37,7 @@ export const environmentSchema = z.object({
   TEMPORAL_CLI_PATH: z.string().min(1).optional(),
   TEMPORAL_PORT: port(7233),
   TEMPORAL_UI_PORT: port(8233),
+  TEMPORAL_UI_URL: url.optional(),
 
   SIMULATOR_PORT: port(3900),
   TIKTOK_SHOP_API_URL: url.default("https://open-api.tiktokglobalshop.com"),
@@ -78,6 +79,8 @@ export interface Config {
     readonly cliPath: string | null;
     readonly embeddedPort: number;
     readonly embeddedUiPort: number;
+    /** Where operators find the Temporal Web UI; null when nobody said. */
+    readonly uiUrl: string | null;
   };
   readonly simulatorPort: number;
   readonly tiktokShop: {
@@ -147,6 +150,7 @@ export function loadConfig(environment: NodeJS.ProcessEnv = process.env): Config
       cliPath: value.TEMPORAL_CLI_PATH ?? null,
       embeddedPort: value.TEMPORAL_PORT,
       embeddedUiPort: value.TEMPORAL_UI_PORT,
+      uiUrl: value.TEMPORAL_UI_URL ?? null,
     },
     simulatorPort: value.SIMULATOR_PORT,
     tiktokShop: {

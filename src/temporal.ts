@@ -1,5 +1,4 @@
 import { Client, Connection } from "@temporalio/client";
-import { defineSearchAttributeKey } from "@temporalio/common";
 import {
   encodeSearchAttributeIndexedValueType,
   type SearchAttributeKey,
@@ -7,6 +6,7 @@ import {
 } from "@temporalio/common/lib/search-attributes.js";
 import type { NativeConnection } from "@temporalio/worker";
 import type { Config } from "./config.ts";
+import { searchAttributes as searchAttributeKeys } from "./workflows/messages.ts";
 
 export interface TemporalServer {
   readonly address: string;
@@ -14,14 +14,8 @@ export interface TemporalServer {
 }
 
 /** What operators search workflows by. A namespace on Postgres or SQLite has room for 10 keywords in all. */
-export const searchAttributes: readonly SearchAttributeKey<SearchAttributeType>[] = [
-  defineSearchAttributeKey("CfShop", "KEYWORD"),
-  defineSearchAttributeKey("CfOrder", "KEYWORD"),
-  defineSearchAttributeKey("CfOrderStatus", "KEYWORD"),
-  defineSearchAttributeKey("CfSku", "KEYWORD"),
-  defineSearchAttributeKey("CfNeedsAttention", "BOOL"),
-  defineSearchAttributeKey("CfShipBy", "DATETIME"),
-];
+export const searchAttributes: readonly SearchAttributeKey<SearchAttributeType>[] =
+  Object.values(searchAttributeKeys);
 
 /** The server that the configuration names; without one the embedded server that `npm start` runs on this machine. */
 export function temporalServer(config: Pick<Config, "temporal">): TemporalServer {

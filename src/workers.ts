@@ -47,8 +47,8 @@ export async function startWorkers(options: WorkersOptions): Promise<RunningWork
     connection,
     namespace,
     activities,
-    shutdownGraceTime: "5s",
-    shutdownForceTime: "8s",
+    shutdownGraceTime: "3s",
+    shutdownForceTime: "4s",
   } as const;
   const workflows = {
     ...shared,

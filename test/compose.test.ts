@@ -38,7 +38,7 @@ const filledIn = (text: string): string => text.replaceAll(/\$\{[A-Z_]+:-([^}]*)
 
 describe("docker-compose.yml", () => {
   it("runs the roles of one image, with nothing writable and no capability", () => {
-    expect(ours.map(([name]) => name).sort()).toEqual(["api", "migrate", "simulator", "worker"]);
+    expect(ours.map(([name]) => name).sort()).toEqual(["api", "migrate", "seed", "simulator", "worker"]);
     for (const [name, service] of ours) {
       expect([service.read_only, service.cap_drop], name).toEqual([true, ["ALL"]]);
     }

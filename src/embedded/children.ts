@@ -73,6 +73,7 @@ export function childEnvironment(
     // The processes work with the login that owns nothing.
     MIGRATION_DATABASE_URL: null,
     TEMPORAL_ADDRESS: temporal.address,
+    ...(temporal.uiUrl === null ? {} : { TEMPORAL_UI_URL: temporal.uiUrl }),
     TIME_SCALE: String(config.timeScale),
     ...(simulator === null
       ? {}
