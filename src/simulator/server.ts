@@ -3,7 +3,8 @@ import closeWithGrace from "close-with-grace";
 import { z } from "zod";
 import { startSimulator } from "./app.ts";
 
-/** Entry point: `tsx src/simulator/server.ts --port 3900 --home DIR`. A wrong option ends it with code 2. */
+/** Entry point: `tsx src/simulator/server.ts --port 3900 --home DIR`. A wrong option ends it with code 2,
+ * a taken port or locked books with code 1. */
 const optionsSchema = z.object({
   port: z.coerce.number().int().min(0).max(65_535).default(3900),
   host: z.string().min(1).default("127.0.0.1"),
@@ -30,24 +31,37 @@ function readOptions() {
   return optionsSchema.parse(values);
 }
 
-let options: ReturnType<typeof readOptions>;
-try {
-  options = readOptions();
-} catch (error) {
-  process.stderr.write(`${error instanceof z.ZodError ? z.prettifyError(error) : String(error)}\n`);
-  process.exit(2);
+function fail(code: number, error: unknown): never {
+  const text = error instanceof z.ZodError ? z.prettifyError(error) : String(error);
+  process.stderr.write(`${text}\n`);
+  process.exit(code);
 }
 
-const simulator = await startSimulator({
-  port: options.port,
-  host: options.host,
-  home: options.home,
-  timeScale: options["time-scale"],
-  webhookUrl: options["webhook-url"] ?? null,
-  ordersPerMinute: options["orders-per-minute"],
-  logLevel: options["log-level"],
-});
-process.stdout.write(`simulator listening at ${simulator.url}\n`);
-closeWithGrace({ delay: 2_000 }, async () => {
-  await simulator.stop();
-});
+async function start(): Promise<void> {
+  let options: ReturnType<typeof readOptions>;
+  try {
+    options = readOptions();
+  } catch (error) {
+    fail(2, error);
+  }
+  const simulator = await startSimulator({
+    port: options.port,
+    host: options.host,
+    home: options.home,
+    timeScale: options["time-scale"],
+    webhookUrl: options["webhook-url"] ?? null,
+    ordersPerMinute: options["orders-per-minute"],
+    logLevel: options["log-level"],
+  }).catch((error: unknown) =>
+    fail(
+      1,
+      error instanceof Error && "code" in error && error.code === "EADDRINUSE"
+        ? `Port ${options.port} is taken: choose another with --port.`
+        : error,
+    ),
+  );
+  process.stdout.write(`simulator listening at ${simulator.url}\n`);
+  closeWithGrace({ delay: 2_000 }, () => simulator.stop());
+}
+
+await start();

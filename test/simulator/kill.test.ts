@@ -129,3 +129,17 @@ test("a wrong option ends the process with a message that names it", async () =>
   expect(code).toBe(2);
   expect(message).toContain("port");
 });
+
+test("a taken port ends the process with a message that names the option", async () => {
+  const { child, url } = await startProcess(await temporaryFolder(), "http://127.0.0.1:9/");
+  const options = ["--port", new URL(url).port, "--home", await temporaryFolder(), "--log-level", "silent"];
+  const second = spawn(process.execPath, ["--import", "tsx", "src/simulator/server.ts", ...options], {
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  let message = "";
+  second.stderr.on("data", (chunk: Buffer) => (message += chunk.toString()));
+  const [code] = (await once(second, "close")) as [number];
+  expect(code).toBe(1);
+  expect(message).toContain("--port");
+  await end(child, "SIGTERM");
+});

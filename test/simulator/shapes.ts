@@ -12,7 +12,7 @@ export const envelope = z.object({
   data: z.unknown(),
 });
 
-export const order = z.object({
+const order = z.object({
   id,
   status: z.string(),
   create_time: seconds,
