@@ -70,12 +70,16 @@ export async function claimOutbox(
   return rows.map(({ tenant_id, ...row }) => ({ ...row, tenantId: asId<"Tenant">(tenant_id) }));
 }
 
-/** Marks messages as worked off. */
-export async function completeOutbox(db: Database, ids: readonly string[]): Promise<void> {
+/** Marks messages as worked off, or as given up with the reason. */
+export async function completeOutbox(
+  db: Database,
+  ids: readonly string[],
+  givenUp: string | null = null,
+): Promise<void> {
   if (ids.length === 0) return;
   await db
     .updateTable("outbox")
-    .set({ done_at: sql`clock_timestamp()`, leased_until: null, last_error: null })
+    .set({ done_at: sql`clock_timestamp()`, leased_until: null, last_error: givenUp })
     .where("id", "in", ids)
     .execute();
 }

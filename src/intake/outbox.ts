@@ -60,6 +60,12 @@ async function postpone(
   message: ClaimedMessage,
   error: unknown,
 ): Promise<void> {
+  if (error instanceof ChannelFailure && error.kind === "refused") {
+    // The channel will say the same for ever; nothing that an order or its stock needs depends on these messages.
+    logger.info({ kind: message.kind, reason: error.message }, "A message of the outbox is given up");
+    await completeOutbox(db, [message.id], error.message);
+    return;
+  }
   const retryAt = error instanceof ChannelFailure ? error.retryAt : null;
   const delay = Math.min(300_000, 1_000 * 2 ** Math.min(message.attempts, 8));
   if (retryAt === null) {

@@ -9,6 +9,8 @@ export interface TestDatabase {
   readonly migrationUrl: string;
   /** Stands above row-level security: for looking at rows in a test, never for the code under test. */
   readonly superuserUrl: string;
+  /** Runs SQL as the superuser and gives its rows. */
+  asSuperuser<Row extends object>(statement: string, values?: readonly unknown[]): Promise<Row[]>;
   drop(): Promise<void>;
 }
 
@@ -23,15 +25,23 @@ export async function createTestDatabase(): Promise<TestDatabase> {
     url: here(url),
     migrationUrl: here(migrationUrl),
     superuserUrl: here(superuserUrl),
-    drop: () => run(superuserUrl, `drop database if exists ${name} with (force)`),
+    asSuperuser: (statement, values) => run(here(superuserUrl), statement, values),
+    drop: async () => {
+      await run(superuserUrl, `drop database if exists ${name} with (force)`);
+    },
   };
 }
 
-async function run(url: string, statement: string): Promise<void> {
+async function run<Row extends object>(
+  url: string,
+  statement: string,
+  values?: readonly unknown[],
+): Promise<Row[]> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();
   try {
-    await client.query(statement);
+    const { rows } = await client.query<Row>(statement, values === undefined ? undefined : [...values]);
+    return rows;
   } finally {
     await client.end();
   }

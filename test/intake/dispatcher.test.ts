@@ -1,0 +1,230 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { withTenant } from "../../src/db/tenant.ts";
+import type { ChannelOrderId } from "../../src/domain/ids.ts";
+import { dispatchDeliveries } from "../../src/intake/deliveries.ts";
+import { outboxClasses, workOffOutbox } from "../../src/intake/outbox.ts";
+import { sweepUnhandledOrders } from "../../src/intake/sweep.ts";
+import { takeOrders } from "../../src/intake/take-orders.ts";
+import { ChannelFailure } from "../../src/integrations/ports/failure.ts";
+import type { SalesChannel } from "../../src/integrations/ports/sales-channel.ts";
+import type { RunningWorkers } from "../../src/workers.ts";
+import { orderWorkflowId } from "../../src/workflows/addressing.ts";
+import { type DemoShop, orderOf, startDemoShop } from "../support/demo-shop.ts";
+import { until } from "../support/until.ts";
+import { startTestWorkers } from "../support/workers.ts";
+
+let demo: DemoShop;
+let workers: RunningWorkers;
+
+beforeAll(async () => {
+  demo = await startDemoShop();
+  workers = await startTestWorkers(demo.temporal, demo.db, demo.channel);
+});
+afterAll(async () => {
+  await workers.stop();
+  await demo.close();
+});
+
+/** A delivery as the API stores it. */
+async function deliver(orderId: string): Promise<string> {
+  const key = crypto.randomUUID();
+  return await withTenant(demo.db, demo.shop.tenantId, async () => {
+    const row = await demo.database.asSuperuser<{ id: string }>(
+      `insert into webhook_deliveries (channel, tenant_id, shop_id, sender, dedupe_key, topic, channel_order_id, body, headers)
+       values ('tiktok-shop', $1, $2, 'test', $3, 1, $4, '\\x7b7d', '{}') returning id`,
+      [demo.shop.tenantId, demo.shop.shopId, key, orderId],
+    );
+    return row[0]!.id;
+  });
+}
+
+async function deliveryOf(id: string) {
+  const [row] = await demo.database.asSuperuser<{ state: string; attempts: number; reason: string | null }>(
+    "select state, attempts, reason from webhook_deliveries where id = $1",
+    [id],
+  );
+  return row!;
+}
+
+const makeDue = () =>
+  demo.database.asSuperuser(
+    "update webhook_deliveries set next_attempt_at = now() - interval '1 second', leased_until = null",
+  );
+
+const withChannel = (changes: Partial<SalesChannel>) => ({
+  ...demo.intake,
+  channel: { ...demo.channel, ...changes },
+});
+
+describe("the dispatcher", () => {
+  test("takes an order in from its delivery, and a second delivery of the same news changes nothing", async () => {
+    const orderId = await demo.placeOrder([{ skuId: demo.skus[0]!.id, quantity: 1 }]);
+    const [first, second] = [await deliver(orderId), await deliver(orderId)];
+    expect(await dispatchDeliveries(demo.intake)).toBe(2);
+    expect([await deliveryOf(first), await deliveryOf(second)].map((each) => each.state)).toEqual([
+      "processed",
+      "processed",
+    ]);
+    const order = await until("reserved", async () => {
+      const known = await orderOf(demo.db, demo.shop, orderId);
+      return known?.stages[0] === "held" ? known : null;
+    });
+    expect(order.snapshot_version).toBe(1);
+  });
+
+  test("fetches the orders of many deliveries in few calls", async () => {
+    const orderIds: ChannelOrderId[] = [];
+    for (let index = 0; index < 60; index += 1) {
+      orderIds.push(await demo.placeOrder([{ skuId: demo.skus[1]!.id, quantity: 1 }], { oversell: true }));
+    }
+    await Promise.all(orderIds.map(deliver));
+    let calls = 0;
+    await dispatchDeliveries(
+      withChannel({
+        fetchOrders: (...given) => {
+          calls += 1;
+          return demo.channel.fetchOrders(...given);
+        },
+      }),
+    );
+    expect(calls).toBe(2);
+  });
+
+  test("counts an attempt for an order that the channel does not know yet, and takes it in once it does", async () => {
+    const orderId = await demo.placeOrder([{ skuId: demo.skus[2]!.id, quantity: 1 }]);
+    const id = await deliver(orderId);
+    await dispatchDeliveries(withChannel({ fetchOrders: () => Promise.resolve([]) }));
+    expect(await deliveryOf(id)).toMatchObject({ state: "waiting", attempts: 1 });
+    await makeDue();
+    await dispatchDeliveries(demo.intake);
+    expect(await deliveryOf(id)).toMatchObject({ state: "processed" });
+  });
+
+  test("parks a delivery whose order never comes to be, with the reason", async () => {
+    const id = await deliver("576000000000000001");
+    for (let attempt = 0; attempt < 7; attempt += 1) {
+      await makeDue();
+      await dispatchDeliveries(demo.intake);
+    }
+    expect(await deliveryOf(id)).toMatchObject({
+      state: "parked",
+      reason: expect.stringContaining("does not know"),
+    });
+  });
+
+  test.each(["unavailable", "rate_limited", "unauthorised"] as const)(
+    "waits without counting while the channel is %s",
+    async (kind) => {
+      const orderId = await demo.placeOrder([{ skuId: demo.skus[3]!.id, quantity: 1 }]);
+      const id = await deliver(orderId);
+      for (let attempt = 0; attempt < 8; attempt += 1) {
+        await makeDue();
+        await dispatchDeliveries(
+          withChannel({ fetchOrders: () => Promise.reject(new ChannelFailure(kind, "not now")) }),
+        );
+      }
+      expect(await deliveryOf(id)).toMatchObject({ state: "waiting", attempts: 0 });
+      await makeDue();
+      await dispatchDeliveries(demo.intake);
+      expect(await deliveryOf(id)).toMatchObject({ state: "processed" });
+    },
+  );
+
+  test("tells an order again whose stored news no workflow has handled", async () => {
+    const orderId = await demo.placeOrder([{ skuId: demo.skus[4]!.id, quantity: 1 }]);
+    const fetched = await demo.channel.fetchOrders(demo.shop, [orderId], 2);
+    const broken = {
+      ...demo.intake,
+      client: { workflow: { signalWithStart: () => Promise.reject(new Error("Temporal is away")) } },
+    };
+    await expect(takeOrders(broken as never, demo.shop, fetched, () => "test")).rejects.toThrow("away");
+    expect(await orderOf(demo.db, demo.shop, orderId)).toMatchObject({
+      snapshot_version: 1,
+      handled_version: 0,
+    });
+    await demo.database.asSuperuser(
+      "set session_replication_role = replica; update order_snapshots set stored_at = now() - interval '2 minutes'; reset session_replication_role",
+    );
+    expect(await sweepUnhandledOrders(demo.intake)).toBe(1);
+    await until("handled", async () => (await orderOf(demo.db, demo.shop, orderId))?.stages[0] === "held");
+  });
+
+  test("fetches tracking and label of a shipped order beside its workflow", async () => {
+    const orderId = await demo.placeOrder([{ skuId: demo.skus[5]!.id, quantity: 1 }]);
+    const tell = async () => {
+      await takeOrders(
+        demo.intake,
+        demo.shop,
+        await demo.channel.fetchOrders(demo.shop, [orderId], 2),
+        () => "test",
+      );
+    };
+    for (const move of ["pay", "release"]) await demo.control("POST", `/_sim/orders/${orderId}/${move}`, {});
+    await tell();
+    await until("arranged", async () => {
+      await tell();
+      return (await orderOf(demo.db, demo.shop, orderId))?.channel_status === "awaiting_collection";
+    });
+    await until(
+      "the label asked for",
+      async () => (await workOffOutbox(demo.intake, outboxClasses.channel)) > 0,
+    );
+    await demo.control("POST", `/_sim/orders/${orderId}/collect`, {});
+    await tell();
+    await until("tracking and label", async () => {
+      await workOffOutbox(demo.intake, outboxClasses.channel);
+      const order = await orderOf(demo.db, demo.shop, orderId);
+      return await withTenant(demo.db, demo.shop.tenantId, async (transaction) => {
+        const tracking = await transaction
+          .selectFrom("tracking_events")
+          .where("order_id", "=", order!.id)
+          .selectAll()
+          .execute();
+        const [label] = await transaction
+          .selectFrom("packages")
+          .where("order_id", "=", order!.id)
+          .selectAll()
+          .execute();
+        return tracking.length > 0 && label?.document_url?.startsWith("http") === true;
+      });
+    });
+  });
+
+  test("gives up what the channel will refuse for ever, and keeps the reason", async () => {
+    const refusing = withChannel({
+      tracking: () => Promise.reject(new ChannelFailure("refused", "no such order")),
+      shippingDocument: () => Promise.reject(new ChannelFailure("refused", "handed over already")),
+    });
+    await demo.database.asSuperuser(
+      `insert into outbox (tenant_id, kind, key, payload)
+       select tenant_id, 'fetch_document', 'refused', jsonb_build_object('orderId', id, 'orderRef', order_ref, 'packageId', '1') from orders limit 1`,
+    );
+    await until("given up", async () => {
+      await workOffOutbox(refusing, outboxClasses.channel);
+      const [row] = await demo.database.asSuperuser<{ done_at: Date | null; last_error: string | null }>(
+        "select done_at, last_error from outbox where key = 'refused'",
+      );
+      return row?.done_at !== null && row?.last_error === "handed over already";
+    });
+  });
+
+  test("keeps who buys out of workflow histories: a recipient is stored encrypted and nowhere else", async () => {
+    const orderId = await demo.placeOrder([{ skuId: demo.skus[6]!.id, quantity: 1 }]);
+    for (const move of ["pay", "release"]) await demo.control("POST", `/_sim/orders/${orderId}/${move}`, {});
+    const fetched = await demo.channel.fetchOrders(demo.shop, [orderId], 2);
+    const name = fetched[0]?.recipient?.name;
+    expect(name).toBeTruthy();
+    await takeOrders(demo.intake, demo.shop, fetched, () => "test");
+    await until("shipped", async () => (await orderOf(demo.db, demo.shop, orderId))?.stages[0] === "shipped");
+    const history = await demo.temporal.client.workflow
+      .getHandle(orderWorkflowId(demo.shop.shopId, orderId))
+      .fetchHistory();
+    expect(Buffer.from(JSON.stringify(history)).includes(name!)).toBe(false);
+    const [stored] = await demo.database.asSuperuser<{ content: object; recipient: Buffer }>(
+      "select snapshot.content, orders.recipient from orders join order_snapshots snapshot on snapshot.order_id = orders.id where channel_order_id = $1",
+      [orderId],
+    );
+    expect(JSON.stringify(stored!.content)).not.toContain(name);
+    expect(stored!.recipient.includes(name!)).toBe(false);
+  });
+});
