@@ -41,7 +41,7 @@ export interface ApiDependencies {
   /** Names of the migrations that the database lacks. */
   readonly findPendingMigrations: () => Promise<readonly string[]>;
   readonly rateLimits?: RateLimits;
-  /** Addresses or hop count of our own proxies; without them forwarded addresses are not believed. */
-  readonly trustProxy?: string | number | false;
+  /** Addresses of our own proxies; without them forwarded addresses are not believed. */
+  readonly trustProxy?: string[] | false;
   readonly now?: () => Date;
 }

@@ -7,8 +7,7 @@ export const uuidSchema = z.uuid().describe("UUID");
 export const timeSchema = z.iso.datetime().describe("ISO 8601 in UTC");
 
 const loneSurrogate = /\p{Surrogate}/u;
-// biome-ignore format: one escape a range
-const controlCharacters = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g;
+const controlCharacters = /[\p{Cc}\u2028\u2029]/gu;
 
 /** Text that Postgres and every screen can hold: well formed, without control characters. */
 export function plainText(lengthMin: number, lengthMax: number) {

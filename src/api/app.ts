@@ -1,0 +1,107 @@
+import cookie from "@fastify/cookie";
+import helmet from "@fastify/helmet";
+import fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from "fastify";
+import { serializerCompiler, validatorCompiler } from "fastify-type-provider-zod";
+import { randomUUID } from "node:crypto";
+import { AccessTokens } from "./auth/access-tokens.ts";
+import { type ApiDependencies, rateLimitsDefault } from "./dependencies.ts";
+import { requirePermissions } from "./plugins/authentication.ts";
+import { describeRoutes, serveDocumentation } from "./plugins/documentation.ts";
+import { limitRequests } from "./plugins/limits.ts";
+import { answerWithProblems, sendProblem } from "./plugins/problems.ts";
+import { authRoutes } from "./routes/auth.ts";
+import { healthRoutes } from "./routes/health.ts";
+import { inventoryRoutes } from "./routes/inventory.ts";
+import { takeInTikTokShopWebhooks } from "./webhooks/tiktok-shop.ts";
+
+const bodyBytesMax = 256 * 1_024;
+
+/**
+ * The HTTP API. It holds no state of its own besides caches and counters, so any number of processes may serve it.
+ *
+ * @throws Error when a route names no permission.
+ */
+export async function buildApp(dependencies: ApiDependencies): Promise<FastifyInstance> {
+  const now = dependencies.now ?? (() => new Date());
+  const app = fastify({
+    loggerInstance: dependencies.logger as FastifyBaseLogger,
+    logController: new LogController({ disableRequestLogging: true }),
+    genReqId: () => randomUUID(),
+    bodyLimit: bodyBytesMax,
+    trustProxy: dependencies.trustProxy ?? false,
+    requestTimeout: 30_000,
+    forceCloseConnections: "idle",
+    routerOptions: { maxParamLength: 200 },
+    frameworkErrors: (error, request, reply) => void sendProblem(error, request, reply),
+  });
+  app.setValidatorCompiler(validatorCompiler);
+  app.setSerializerCompiler(serializerCompiler);
+  answerWithProblems(app);
+  nameRequests(app);
+  await protectBrowsers(app, dependencies);
+  await app.register(cookie);
+  await describeRoutes(app, dependencies.publicUrl);
+  await limitRequests(app, dependencies.rateLimits ?? rateLimitsDefault);
+  const accessTokens = new AccessTokens({
+    db: dependencies.db,
+    secretKey: dependencies.secretKey,
+    issuer: dependencies.publicUrl,
+    now,
+  });
+  requirePermissions(app, { db: dependencies.db, accessTokens, now });
+
+  takeInTikTokShopWebhooks(app, dependencies);
+  await app.register(authRoutes({ ...dependencies, accessTokens, now }));
+  await app.register(inventoryRoutes(dependencies));
+  await app.register(healthRoutes({ ...dependencies, now }));
+  await serveDocumentation(app);
+  return app;
+}
+
+/** One line a request, without query strings and bodies, and its id in the answer. */
+function nameRequests(app: FastifyInstance): void {
+  app.addHook("onRequest", (request, reply, done) => {
+    void reply.header("x-request-id", request.id);
+    done();
+  });
+  app.addHook("onResponse", (request, reply, done) => {
+    request.log.info(
+      {
+        method: request.method,
+        route: request.routeOptions.url ?? "(none)",
+        status: reply.statusCode,
+        milliseconds: Math.round(reply.elapsedTime),
+        userId: request.session?.userId ?? null,
+      },
+      "answered",
+    );
+    done();
+  });
+}
+
+async function protectBrowsers(app: FastifyInstance, { publicUrl }: ApiDependencies): Promise<void> {
+  const isTls = publicUrl.startsWith("https:");
+  await app.register(helmet, {
+    contentSecurityPolicy: {
+      useDefaults: false,
+      directives: {
+        defaultSrc: ["'self'"],
+        baseUri: ["'none'"],
+        formAction: ["'self'"],
+        frameAncestors: ["'none'"],
+        imgSrc: ["'self'", "data:"],
+        objectSrc: ["'none'"],
+        scriptSrc: ["'self'"],
+        // The documentation's page styles itself inline; scripts stay forbidden inline.
+        styleSrc: ["'self'", "'unsafe-inline'"],
+        ...(isTls ? { upgradeInsecureRequests: [] } : {}),
+      },
+    },
+    strictTransportSecurity: isTls ? { maxAge: 31_536_000, includeSubDomains: true } : false,
+    crossOriginEmbedderPolicy: false,
+  });
+  app.addHook("onSend", (request, reply, _payload, done) => {
+    if (request.url.startsWith("/api/")) void reply.header("cache-control", "no-store");
+    done();
+  });
+}

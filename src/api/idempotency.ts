@@ -1,0 +1,79 @@
+import { createHash } from "node:crypto";
+import type { FastifyReply, FastifyRequest } from "fastify";
+import type { Database } from "../db/connection.ts";
+import {
+  answerIdempotencyKey,
+  claimIdempotencyKey,
+  releaseIdempotencyKey,
+  type StoredAnswer,
+} from "../db/idempotency-keys.ts";
+import { sessionOf } from "./plugins/authentication.ts";
+import { problemSchema } from "./contract/problem.ts";
+import { problemBody } from "./plugins/problems.ts";
+import { Problem, problemKindOf } from "./problem.ts";
+
+const leaseSeconds = 30;
+
+type KeyedRequest = Pick<FastifyRequest, "method" | "url" | "id" | "session"> & {
+  readonly body: unknown;
+  readonly headers: { readonly "idempotency-key": string };
+};
+
+/**
+ * Lets a request have one effect, however often it is sent with its key. What was decided, also a refusal, is stored and
+ * answered again; what failed because something was away gives the key back, so that the same request can be sent again
+ * and drives the same effect on.
+ *
+ * @param effect is told the effect's own id, made from tenant and key.
+ */
+export async function answerOnce<Body>(
+  db: Database,
+  request: KeyedRequest,
+  reply: FastifyReply,
+  effect: (effectId: string) => Promise<{ readonly status: number; readonly body: Body }>,
+): Promise<{ readonly status: number; readonly body: Body }> {
+  const { tenantId, userId } = sessionOf(request);
+  const key = request.headers["idempotency-key"];
+  const route = `${request.method} ${request.url.split("?", 1)[0] ?? ""}`;
+  const requestHash = createHash("sha256")
+    .update(JSON.stringify([userId, route, request.body]))
+    .digest();
+  const claim = await claimIdempotencyKey(db, tenantId, { key, route, requestHash }, leaseSeconds);
+  switch (claim.claim) {
+    case "running":
+      throw new Problem(
+        "idempotency-key-running",
+        "Ask again in a moment, with the same key, for the answer.",
+        {
+          retryAfterSeconds: 1,
+        },
+      );
+    case "other_request":
+      throw new Problem("idempotency-key-reused", "The key belongs to another request: take a new one.");
+    case "answered":
+      void reply.header("idempotency-replayed", "true");
+      return answerAgain<Body>(claim);
+    case "ours":
+      break;
+  }
+  try {
+    const answer = await effect(`${tenantId}:${key}`);
+    await answerIdempotencyKey(db, tenantId, key, answer);
+    return answer;
+  } catch (error) {
+    if (error instanceof Problem && error.status < 500) {
+      const body = problemBody(error, request);
+      await answerIdempotencyKey(db, tenantId, key, { status: error.status, body });
+    } else {
+      await releaseIdempotencyKey(db, tenantId, key);
+    }
+    throw error;
+  }
+}
+
+/** The body was ours when it was stored; the route's schema looks at it again on its way out. */
+function answerAgain<Body>(stored: StoredAnswer): { readonly status: number; readonly body: Body } {
+  if (stored.status < 400) return { status: stored.status, body: stored.body as Body };
+  const { type, detail } = problemSchema.parse(stored.body);
+  throw new Problem(problemKindOf(type), detail);
+}

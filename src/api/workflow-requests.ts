@@ -1,0 +1,146 @@
+import {
+  type Client,
+  isGrpcServiceError,
+  WithStartWorkflowOperation,
+  WorkflowUpdateFailedError,
+  WorkflowUpdateRPCTimeoutOrCancelledError,
+} from "@temporalio/client";
+import { ApplicationFailure, type UpdateDefinition, type Workflow } from "@temporalio/common";
+import { setTimeout as pause } from "node:timers/promises";
+import type { ChannelOrderId, ShopId, SkuId, TenantId, UserId } from "../domain/ids.ts";
+import { operationIdOf, type StockAnswer, type StockOperation } from "../domain/stock/operation.ts";
+import { orderWorkflowId, priorities, skuWorkflowId, taskQueues } from "../workflows/addressing.ts";
+import {
+  applyOperations,
+  type CancelAnswer,
+  cancelOrder,
+  entityIsClosing,
+  type OrderInput,
+  searchAttributes,
+  type SkuInput,
+} from "../workflows/messages.ts";
+import type { ApiDependencies } from "./dependencies.ts";
+import { Problem } from "./problem.ts";
+
+const answerWithinMilliseconds = 10_000;
+const askAgainMilliseconds = 200;
+
+type RequestDependencies = Pick<ApiDependencies, "temporal" | "queuePrefix">;
+
+/**
+ * Has one operation applied by its SKU's entity, which is started when it does not run. The same operation again gets
+ * the same answer.
+ *
+ * @throws Problem `unavailable` when no answer came in time; the operation may still be applied.
+ */
+export async function askSku(
+  { temporal, queuePrefix }: RequestDependencies,
+  tenantId: TenantId,
+  skuId: SkuId,
+  operation: StockOperation,
+): Promise<StockAnswer> {
+  const input: SkuInput = { tenantId, skuId, ...(queuePrefix === "" ? {} : { queuePrefix }) };
+  const answers = await updateWithStart(temporal, {
+    update: applyOperations,
+    updateId: operationIdOf(operation),
+    args: [[operation]],
+    startOperation: () =>
+      new WithStartWorkflowOperation("skuInventory", {
+        workflowId: skuWorkflowId(skuId),
+        taskQueue: taskQueues(queuePrefix).inventory,
+        args: [input],
+        workflowIdConflictPolicy: "USE_EXISTING",
+        staticSummary: `SKU ${skuId}`,
+        typedSearchAttributes: [{ key: searchAttributes.sku, value: skuId }],
+        priority: { priorityKey: priorities.fulfilment, fairnessKey: tenantId },
+      }),
+  });
+  const [answer] = answers;
+  if (answer === undefined) throw new Error(`The entity of SKU ${skuId} answered nothing.`);
+  return answer;
+}
+
+/**
+ * Asks an order's workflow to cancel; answered when the channel has.
+ *
+ * @param effectId the same wish again gets the same answer.
+ * @throws Problem `unavailable` when no answer came in time; the cancellation may still be under way.
+ */
+export async function askOrderToCancel(
+  { temporal, queuePrefix }: RequestDependencies,
+  order: { readonly tenantId: TenantId; readonly shopId: ShopId; readonly orderId: ChannelOrderId },
+  wish: { readonly reason: string; readonly by: UserId | null },
+  effectId: string,
+): Promise<CancelAnswer> {
+  const input: OrderInput = { ...order, ...(queuePrefix === "" ? {} : { queuePrefix }) };
+  return await updateWithStart(temporal, {
+    update: cancelOrder,
+    updateId: `cancel/${effectId}`,
+    args: [wish],
+    startOperation: () =>
+      new WithStartWorkflowOperation("orderLifecycle", {
+        workflowId: orderWorkflowId(order.shopId, order.orderId),
+        taskQueue: taskQueues(queuePrefix).orders,
+        args: [input],
+        workflowIdConflictPolicy: "USE_EXISTING",
+        staticSummary: `Order ${order.orderId}`,
+        typedSearchAttributes: [
+          { key: searchAttributes.shop, value: order.shopId },
+          { key: searchAttributes.order, value: order.orderId },
+        ],
+        priority: { priorityKey: priorities.fulfilment, fairnessKey: order.tenantId },
+      }),
+  });
+}
+
+interface UpdateRequest<Answer, Args extends unknown[]> {
+  readonly update: UpdateDefinition<Answer, Args>;
+  readonly updateId: string;
+  readonly args: Args;
+  /** Made anew for each try: one cannot be used twice. */
+  readonly startOperation: () => WithStartWorkflowOperation<Workflow>;
+}
+
+async function updateWithStart<Answer, Args extends unknown[]>(
+  temporal: Client,
+  request: UpdateRequest<Answer, Args>,
+): Promise<Answer> {
+  const deadline = Date.now() + answerWithinMilliseconds;
+  while (true) {
+    try {
+      return await temporal.withDeadline(deadline, () =>
+        temporal.workflow.executeUpdateWithStart(request.update, {
+          updateId: request.updateId,
+          args: request.args,
+          startWorkflowOperation: request.startOperation(),
+        }),
+      );
+    } catch (error) {
+      if (!isTransient(error) || Date.now() + askAgainMilliseconds > deadline) throw asProblem(error);
+      await pause(askAgainMilliseconds);
+    }
+  }
+}
+
+/** The workflow was just ending or continuing as new: the next try meets its successor. */
+function isTransient(error: unknown): boolean {
+  return (
+    error instanceof WorkflowUpdateFailedError &&
+    error.cause instanceof ApplicationFailure &&
+    (error.cause.type === entityIsClosing || error.cause.type === "AcceptedUpdateCompletedWorkflow")
+  );
+}
+
+function asProblem(error: unknown): unknown {
+  const isAway =
+    isTransient(error) ||
+    error instanceof WorkflowUpdateRPCTimeoutOrCancelledError ||
+    isGrpcServiceError(error) ||
+    (error instanceof Error && isGrpcServiceError(error.cause));
+  if (!isAway) return error;
+  return new Problem(
+    "unavailable",
+    "The request was not answered in time and may still be carried out. Send it again with the same Idempotency-Key for the answer.",
+    { cause: error, retryAfterSeconds: 5 },
+  );
+}
