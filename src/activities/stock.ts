@@ -1,5 +1,5 @@
 import { type Client, WithStartWorkflowOperation, WorkflowUpdateFailedError } from "@temporalio/client";
-import { ApplicationFailure } from "@temporalio/common";
+import { ApplicationFailure } from "@temporalio/activity";
 import { applyStockBatch as applyInDatabase, type StockBatchOutcome } from "../db/stock.ts";
 import type { SkuId, TenantId } from "../domain/ids.ts";
 import type { StockAnswer, StockOperation } from "../domain/stock/operation.ts";
