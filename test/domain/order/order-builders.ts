@@ -22,7 +22,7 @@ import { at, level, StockInMemory } from "../stock/stock-builders.ts";
 const mug = asId<"ChannelSku">("mug");
 
 /** Rounds after which an order counts as going round in circles; its workflow allows twice as many. */
-export const roundsMaximum = 10;
+const roundsMaximum = 10;
 
 export function aLine(id: string, overrides: Partial<ChannelLine> = {}): ChannelLine {
   return {
