@@ -10,8 +10,11 @@ import { describeRoutes, serveDocumentation } from "./plugins/documentation.ts";
 import { limitRequests } from "./plugins/limits.ts";
 import { answerWithProblems, sendProblem } from "./plugins/problems.ts";
 import { authRoutes } from "./routes/auth.ts";
+import { deliveryRoutes } from "./routes/deliveries.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { inventoryRoutes } from "./routes/inventory.ts";
+import { orderRoutes } from "./routes/orders.ts";
+import { shopRoutes } from "./routes/shops.ts";
 import { takeInTikTokShopWebhooks } from "./webhooks/tiktok-shop.ts";
 
 const bodyBytesMax = 256 * 1_024;
@@ -23,8 +26,9 @@ const bodyBytesMax = 256 * 1_024;
  */
 export async function buildApp(dependencies: ApiDependencies): Promise<FastifyInstance> {
   const now = dependencies.now ?? (() => new Date());
+  const logger: FastifyBaseLogger = dependencies.logger;
   const app = fastify({
-    loggerInstance: dependencies.logger as FastifyBaseLogger,
+    loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true }),
     genReqId: () => randomUUID(),
     bodyLimit: bodyBytesMax,
@@ -53,6 +57,9 @@ export async function buildApp(dependencies: ApiDependencies): Promise<FastifyIn
   takeInTikTokShopWebhooks(app, dependencies);
   await app.register(authRoutes({ ...dependencies, accessTokens, now }));
   await app.register(inventoryRoutes(dependencies));
+  await app.register(orderRoutes(dependencies));
+  await app.register(shopRoutes(dependencies));
+  await app.register(deliveryRoutes(dependencies));
   await app.register(healthRoutes({ ...dependencies, now }));
   await serveDocumentation(app);
   return app;

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import type { z } from "zod";
 import { Problem } from "./problem.ts";
 
 /** Where a page ended, as opaque text. It holds the values that the next page's query compares with, nothing more. */

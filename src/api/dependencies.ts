@@ -37,7 +37,6 @@ export interface ApiDependencies {
   readonly publicUrl: string;
   /** Where operators find the Temporal Web UI; null when nowhere. */
   readonly temporalUiUrl: string | null;
-  readonly temporalNamespace: string;
   /** Names of the migrations that the database lacks. */
   readonly findPendingMigrations: () => Promise<readonly string[]>;
   readonly rateLimits?: RateLimits;

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import type { FastifyReply, FastifyRequest } from "fastify";
+import type { z } from "zod";
 import type { Database } from "../db/connection.ts";
 import {
   answerIdempotencyKey,
@@ -26,12 +27,13 @@ type KeyedRequest = Pick<FastifyRequest, "method" | "url" | "id" | "session"> & 
  *
  * @param effect is told the effect's own id, made from tenant and key.
  */
-export async function answerOnce<Body>(
+export async function answerOnce<Schema extends z.ZodType>(
   db: Database,
   request: KeyedRequest,
   reply: FastifyReply,
-  effect: (effectId: string) => Promise<{ readonly status: number; readonly body: Body }>,
-): Promise<{ readonly status: number; readonly body: Body }> {
+  schema: Schema,
+  effect: (effectId: string) => Promise<z.output<Schema>>,
+): Promise<z.output<Schema>> {
   const { tenantId, userId } = sessionOf(request);
   const key = request.headers["idempotency-key"];
   const route = `${request.method} ${request.url.split("?", 1)[0] ?? ""}`;
@@ -52,28 +54,29 @@ export async function answerOnce<Body>(
       throw new Problem("idempotency-key-reused", "The key belongs to another request: take a new one.");
     case "answered":
       void reply.header("idempotency-replayed", "true");
-      return answerAgain<Body>(claim);
+      throwStoredProblem(claim);
+      return schema.parse(claim.body);
     case "ours":
       break;
   }
+  let body: z.output<Schema>;
   try {
-    const answer = await effect(`${tenantId}:${key}`);
-    await answerIdempotencyKey(db, tenantId, key, answer);
-    return answer;
+    body = await effect(`${tenantId}:${key}`);
   } catch (error) {
     if (error instanceof Problem && error.status < 500) {
-      const body = problemBody(error, request);
-      await answerIdempotencyKey(db, tenantId, key, { status: error.status, body });
+      const answer = { status: error.status, body: problemBody(error, request) };
+      await answerIdempotencyKey(db, tenantId, key, answer);
     } else {
       await releaseIdempotencyKey(db, tenantId, key);
     }
     throw error;
   }
+  await answerIdempotencyKey(db, tenantId, key, { status: 200, body });
+  return body;
 }
 
-/** The body was ours when it was stored; the route's schema looks at it again on its way out. */
-function answerAgain<Body>(stored: StoredAnswer): { readonly status: number; readonly body: Body } {
-  if (stored.status < 400) return { status: stored.status, body: stored.body as Body };
-  const { type, detail } = problemSchema.parse(stored.body);
+function throwStoredProblem({ status, body }: StoredAnswer): void {
+  if (status < 400) return;
+  const { type, detail } = problemSchema.parse(body);
   throw new Problem(problemKindOf(type), detail);
 }

@@ -50,7 +50,6 @@ export async function startApiBed(overrides: Partial<ApiDependencies> = {}) {
     logger: pino({ level: "silent" }),
     publicUrl: "http://creatorflow.test",
     temporalUiUrl: "http://127.0.0.1:8233",
-    temporalNamespace: "default",
     findPendingMigrations: () => Promise.resolve([]),
     rateLimits: { globalPerMinute: 1e6, userPerMinute: 1e6, addressPerMinute: 1e6 },
     ...overrides,

@@ -133,7 +133,6 @@ export const orderDetail = z.object({
     }),
   ),
   tracking: z.array(z.object({ occurred_at: timeSchema, description: z.string() })),
-  operator_links: z.object({ workflow: z.string() }).nullable(),
 });
 
 export const timelineQuery = z.strictObject({ limit: limitSchema, cursor: cursorSchema });

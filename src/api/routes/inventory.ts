@@ -28,7 +28,7 @@ import { problemResponse } from "../contract/problem.ts";
 import { cutPage, readCursor } from "../cursor.ts";
 import type { ApiDependencies } from "../dependencies.ts";
 import { answerOnce } from "../idempotency.ts";
-import { type Session } from "../auth/access-tokens.ts";
+import type { Session } from "../auth/access-tokens.ts";
 import { sessionOf } from "../plugins/authentication.ts";
 import { notFound, Problem } from "../problem.ts";
 import { askSku } from "../workflow-requests.ts";
@@ -155,11 +155,9 @@ export function inventoryRoutes(dependencies: InventoryDependencies): FastifyPlu
         await withTenant(db, session.tenantId, async (transaction) =>
           known(await findSku(transaction, skuId)),
         );
-        const { body } = await answerOnce(db, request, reply, async (effectId) => ({
-          status: 200,
-          body: await adjust(dependencies, session, skuId, request.body, effectId),
-        }));
-        return body;
+        return await answerOnce(db, request, reply, adjustAnswer, (effectId) =>
+          adjust(dependencies, session, skuId, request.body, effectId),
+        );
       },
     );
     done();

@@ -1,3 +1,4 @@
+import { sql } from "kysely";
 import type { TenantTransaction } from "../tenant.ts";
 
 /** The tenant's shops, by name. */
@@ -12,7 +13,7 @@ export async function listTenantShops(transaction: TenantTransaction) {
       "channel",
       "channel_shop_id",
       "region",
-      "status",
+      sql<"connecting" | "connected" | "disconnected">`status`.as("status"),
       "status_reason",
       "opened_at as stock_opened_at",
       "created_at as connected_at",

@@ -1,0 +1,253 @@
+import type { FastifyPluginCallbackZod } from "fastify-type-provider-zod";
+import { z } from "zod";
+import { appendAudit } from "../../db/audit-log.ts";
+import { listTimeline } from "../../db/read-models/order-timeline.ts";
+import {
+  countOrders,
+  findOrder,
+  listOrderLines,
+  listOrders,
+  listPackages,
+  listTracking,
+  openRecipient,
+  type OrderDetailRow,
+  orderKeyOf,
+} from "../../db/read-models/orders.ts";
+import { withTenant } from "../../db/tenant.ts";
+import { isRefusal } from "../../domain/decision.ts";
+import type { Recipient } from "../../domain/order/channel-order.ts";
+import type { Session } from "../auth/access-tokens.ts";
+import { idempotencyHeaders } from "../contract/common.ts";
+import {
+  cancelAnswer,
+  cancelBody,
+  orderDetail,
+  orderParameters,
+  ordersPage,
+  ordersQuery,
+  timelinePage,
+  timelineQuery,
+} from "../contract/orders.ts";
+import { mayDo } from "../contract/permissions.ts";
+import { problemResponse } from "../contract/problem.ts";
+import { cutPage, readCursor } from "../cursor.ts";
+import type { ApiDependencies } from "../dependencies.ts";
+import { answerOnce } from "../idempotency.ts";
+import { originOf, sessionOf } from "../plugins/authentication.ts";
+import { notFound, Problem } from "../problem.ts";
+import { askOrderToCancel } from "../workflow-requests.ts";
+
+const tags = ["orders"];
+const security = [{ accessToken: [] }];
+const sortTime = z.string().regex(/^[0-9 :.+-]{10,40}$/);
+const ordersCursor = z.tuple([sortTime, z.uuid()]);
+const timelineCursor = z.tuple([sortTime, z.number().int().min(0).max(9), z.string().max(1_000)]);
+
+type OrderDependencies = Pick<ApiDependencies, "db" | "temporal" | "queuePrefix" | "secretKey">;
+
+export function orderRoutes(dependencies: OrderDependencies): FastifyPluginCallbackZod {
+  const { db, secretKey } = dependencies;
+  return (app, _options, done) => {
+    app.get(
+      "/api/orders",
+      {
+        config: { permission: "orders:read" },
+        schema: {
+          operationId: "listOrders",
+          tags,
+          security,
+          summary: "Orders",
+          description: "Newest first; filters narrow together.",
+          querystring: ordersQuery,
+          response: { 200: ordersPage, default: problemResponse },
+        },
+      },
+      async (request) => {
+        const { limit, cursor, ...query } = request.query;
+        const before = readCursor(cursor, ordersCursor);
+        const filter = {
+          status: query.status,
+          hold: query.hold,
+          needsAttention: query.needs_attention === undefined ? undefined : query.needs_attention === "true",
+          shopId: query.shop_id,
+          search: query.search,
+          orderedFrom: query.ordered_from,
+          orderedTo: query.ordered_to,
+        };
+        const position = before === null ? null : { sortTime: before[0], id: before[1] };
+        const { rows, total } = await withTenant(db, sessionOf(request).tenantId, async (transaction) => ({
+          rows: await listOrders(transaction, filter, limit, position),
+          total: await countOrders(transaction, filter),
+        }));
+        const { page, nextCursor } = cutPage(rows, limit, (row) => [row.sort_time, row.id]);
+        return { orders: [...page], pagination: { limit, total, next_cursor: nextCursor } };
+      },
+    );
+
+    app.get(
+      "/api/orders/:id",
+      {
+        config: { permission: "orders:read" },
+        schema: {
+          operationId: "getOrder",
+          tags,
+          security,
+          summary: "One order with its lines, packages and recipient",
+          description: "Support sees the recipient masked; each look at one in clear is recorded.",
+          params: orderParameters,
+          response: { 200: orderDetail, default: problemResponse },
+        },
+      },
+      async (request) => {
+        const session = sessionOf(request);
+        return await withTenant(db, session.tenantId, async (transaction) => {
+          const order = known(await findOrder(transaction, request.params.id));
+          const seesRecipient = mayDo(session.role, "orders:recipient");
+          if (order.recipient !== null && seesRecipient) {
+            await appendAudit(transaction, session.tenantId, {
+              eventType: "recipient_read",
+              userId: session.userId,
+              orderRef: order.order_ref,
+              ...originOf(request),
+            });
+          }
+          const recipient = openRecipient(secretKey, session.tenantId, order);
+          return {
+            ...order,
+            cancellation: cancellationOf(order),
+            recipient: recipient === null ? null : recipientBody(recipient, seesRecipient),
+            lines: await listOrderLines(transaction, order.id),
+            packages: await listPackages(transaction, order.id),
+            tracking: await listTracking(transaction, order.id),
+          };
+        });
+      },
+    );
+
+    app.get(
+      "/api/orders/:id/timeline",
+      {
+        config: { permission: "orders:read" },
+        schema: {
+          operationId: "getOrderTimeline",
+          tags,
+          security,
+          summary: "Everything that happened to an order",
+          description:
+            "Oldest first: what the channel said and what made us look, what was decided, what moved in the stock, where the parcel was.",
+          params: orderParameters,
+          querystring: timelineQuery,
+          response: { 200: timelinePage, default: problemResponse },
+        },
+      },
+      async (request) => {
+        const { limit, cursor } = request.query;
+        const after = readCursor(cursor, timelineCursor);
+        const rows = await withTenant(db, sessionOf(request).tenantId, async (transaction) => {
+          const order = known(await findOrder(transaction, request.params.id));
+          const position =
+            after === null ? null : { sortTime: after[0], sortRank: after[1], sortKey: after[2] };
+          return await listTimeline(transaction, order, limit, position);
+        });
+        const { page, nextCursor } = cutPage(rows, limit, (row) => [
+          row.sort_time,
+          row.sort_rank,
+          row.sort_key,
+        ]);
+        return { entries: [...page], next_cursor: nextCursor };
+      },
+    );
+
+    app.post(
+      "/api/orders/:id/cancel",
+      {
+        config: { permission: "orders:write" },
+        schema: {
+          operationId: "cancelOrder",
+          tags,
+          security,
+          summary: "Cancel an order as its seller",
+          description:
+            "Answered when the channel has accepted (202); its units are released when the channel reports the cancellation. " +
+            "409 says why not. 503 means not answered in time: send the same again with the same key.",
+          headers: idempotencyHeaders,
+          params: orderParameters,
+          body: cancelBody,
+          response: { 202: cancelAnswer, default: problemResponse },
+        },
+      },
+      async (request, reply) => {
+        const session = sessionOf(request);
+        const order = await withTenant(db, session.tenantId, async (transaction) =>
+          known(await findOrder(transaction, request.params.id)),
+        );
+        void reply.code(202);
+        return await answerOnce(db, request, reply, cancelAnswer, async (effectId) => {
+          await withTenant(db, session.tenantId, (transaction) =>
+            appendAudit(transaction, session.tenantId, {
+              eventType: "order_cancel",
+              userId: session.userId,
+              orderRef: order.order_ref,
+              reason: request.body.reason,
+              ...originOf(request),
+            }),
+          );
+          return await cancel(dependencies, session, order, request.body.reason, effectId);
+        });
+      },
+    );
+    done();
+  };
+}
+
+function known(order: OrderDetailRow | null): OrderDetailRow {
+  if (order === null) throw notFound("order");
+  return order;
+}
+
+function cancellationOf(order: OrderDetailRow): z.output<typeof orderDetail>["cancellation"] {
+  if (order.cancel_state === null) return null;
+  return {
+    state: order.cancel_state,
+    reason: order.cancel_reason,
+    requested_by: order.cancel_requested_by,
+  };
+}
+
+function recipientBody(
+  recipient: Recipient,
+  inClear: boolean,
+): NonNullable<z.output<typeof orderDetail>["recipient"]> {
+  return {
+    name: inClear ? recipient.name : firstCharacters(recipient.name, 1),
+    phone: inClear ? recipient.phone : lastCharacters(recipient.phone, 2),
+    full_address: inClear ? recipient.fullAddress : null,
+    postal_code: inClear ? recipient.postalCode : firstCharacters(recipient.postalCode, 2),
+    region_code: recipient.regionCode,
+    masked: !inClear,
+  };
+}
+
+function firstCharacters(text: string | null, count: number): string | null {
+  return text === null ? null : `${text.slice(0, count)}***`;
+}
+
+function lastCharacters(text: string | null, count: number): string | null {
+  return text === null ? null : `***${text.slice(-count)}`;
+}
+
+async function cancel(
+  dependencies: OrderDependencies,
+  session: Session,
+  order: OrderDetailRow,
+  reason: string,
+  effectId: string,
+): Promise<z.output<typeof cancelAnswer>> {
+  const wish = { reason, by: session.userId };
+  const answer = await askOrderToCancel(dependencies, orderKeyOf(session.tenantId, order), wish, effectId);
+  if (isRefusal(answer)) throw new Problem("refused", answer.explanation);
+  return await withTenant(dependencies.db, session.tenantId, async (transaction) => {
+    const now = known(await findOrder(transaction, order.id));
+    return { success: true, status: now.status, next_step: now.next_step };
+  });
+}

@@ -1,0 +1,55 @@
+import { Client, Connection } from "@temporalio/client";
+import closeWithGrace from "close-with-grace";
+import { sql } from "kysely";
+import { loadConfig } from "../config.ts";
+import { type Database, openDatabase, refusePrivilegedLogin } from "../db/connection.ts";
+import { migrationNames } from "../db/migrate.ts";
+import { createLogger } from "../logger.ts";
+import { temporalServer } from "../temporal.ts";
+import { buildApp } from "./app.ts";
+
+/** The API process: config → adapters → app → listen, drained on SIGTERM. */
+const config = loadConfig();
+const logger = createLogger({ level: config.logLevel, service: "api" });
+if (config.database.url === null)
+  throw new Error("DATABASE_URL is missing: `npm start` sets it for the embedded one.");
+if (config.tiktokShop.app === null)
+  throw new Error("TIKTOK_SHOP_APP_KEY and TIKTOK_SHOP_APP_SECRET are missing.");
+
+const { url, poolSize } = config.database;
+const db = openDatabase({ url, role: "cf_app", poolSize });
+// TikTok Shop waits for 3 seconds: a slower insert helps nobody.
+const ingestDb = openDatabase({ url, role: "cf_ingest", poolSize, statementTimeoutMilliseconds: 2_500 });
+await refusePrivilegedLogin(db);
+
+const server = temporalServer(config);
+// Lazily: webhooks are taken in and numbers are shown while Temporal is away.
+const connection = Connection.lazy({ address: server.address });
+const isOwnTemporal = /^(127\.0\.0\.1|localhost):/.test(server.address);
+const app = await buildApp({
+  db,
+  ingestDb,
+  temporal: new Client({ connection, namespace: server.namespace }),
+  queuePrefix: "",
+  tiktokApp: config.tiktokShop.app,
+  secretKey: config.secretKey,
+  logger,
+  publicUrl: config.api.publicUrl,
+  temporalUiUrl: isOwnTemporal ? `http://127.0.0.1:${config.temporal.embeddedUiPort}` : null,
+  findPendingMigrations: () => findPendingMigrations(ingestDb),
+});
+await app.listen({ host: config.api.host, port: config.api.port });
+logger.info({ host: config.api.host, port: config.api.port }, "api ready");
+
+closeWithGrace({ delay: 4_900, logger }, async ({ err, signal }) => {
+  logger.info({ err, signal }, "api stops");
+  await app.close();
+  await connection.close();
+  await Promise.all([db.destroy(), ingestDb.destroy()]);
+});
+
+async function findPendingMigrations(database: Database): Promise<readonly string[]> {
+  const { rows } = await sql<{ name: string }>`select name from kysely_migration`.execute(database);
+  const applied = new Set(rows.map((row) => row.name));
+  return migrationNames.filter((name) => !applied.has(name));
+}
