@@ -106,6 +106,7 @@ async function protectBrowsers(app: FastifyInstance, { publicUrl }: ApiDependenc
     },
     strictTransportSecurity: isTls ? { maxAge: 31_536_000, includeSubDomains: true } : false,
     crossOriginEmbedderPolicy: false,
+    frameguard: { action: "deny" },
   });
   app.addHook("onSend", (request, reply, _payload, done) => {
     if (request.url.startsWith("/api/")) void reply.header("cache-control", "no-store");

@@ -83,16 +83,6 @@ export async function addRejections(
     .execute();
 }
 
-/** How many deliveries wait, over all sellers. Needs the role `cf_ingest`. */
-export async function countWaitingDeliveries(db: Database): Promise<number> {
-  const row = await db
-    .selectFrom("webhook_deliveries")
-    .where("state", "=", "waiting")
-    .select((count) => count.fn.countAll<number>().as("waiting"))
-    .executeTakeFirstOrThrow();
-  return row.waiting;
-}
-
 export interface ClaimedDelivery {
   readonly id: string;
   readonly tenantId: TenantId;

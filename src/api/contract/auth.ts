@@ -13,7 +13,7 @@ const refreshTokenSchema = z
   .describe("Opaque; 30 days at most, 7 days unused; each works once");
 
 /** Browsers send the cookie and no body; programs without cookies send the token. */
-export const refreshBody = z.strictObject({ refresh_token: refreshTokenSchema.optional() }).optional();
+export const refreshBody = z.strictObject({ refresh_token: refreshTokenSchema.optional() }).nullish();
 
 export const userSchema = z
   .object({

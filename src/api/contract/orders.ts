@@ -143,7 +143,7 @@ export const timelinePage = z.object({
       at: timeSchema,
       source: z.enum(["snapshot", "event", "movement", "tracking"]),
       kind: z.string(),
-      data: z.record(z.string(), z.json()),
+      data: z.record(z.string(), z.unknown()),
       cause: z.string().describe("What made it happen"),
       actor_id: uuidSchema.nullable(),
       actor_name: z.string().nullable(),

@@ -33,22 +33,29 @@ export async function describeRoutes(app: FastifyInstance, publicUrl: string): P
       },
     },
     transform: jsonSchemaTransform,
-    transformObject: jsonSchemaTransformObject,
+    transformObject: (document) => withoutInputTwins(jsonSchemaTransformObject(document)),
   });
+}
+
+interface WithSchemas {
+  readonly components?: { readonly schemas?: Readonly<Record<string, object>> };
+}
+
+/** The shared shapes are answers' alone; the twins that they would have as input are named by nothing. */
+function withoutInputTwins<Document extends object>(document: Document): Document {
+  const { components } = document as WithSchemas;
+  const schemas = components?.schemas ?? {};
+  const isTwin = (name: string) => name.endsWith("Input") && name.slice(0, -"Input".length) in schemas;
+  const named = Object.entries(schemas).filter(([name]) => !isTwin(name));
+  return { ...document, components: { ...components, schemas: Object.fromEntries(named) } };
 }
 
 /** The page at /docs and the document at /docs/json. */
 export async function serveDocumentation(app: FastifyInstance): Promise<void> {
-  await app.register(
-    async (docs) => {
-      docs.addHook("onRoute", (route) => {
-        route.config = { ...route.config, permission: "public" };
-      });
-      await docs.register(swaggerUi, {
-        staticCSP: true,
-        uiConfig: { persistAuthorization: false, tryItOutEnabled: true },
-      });
-    },
-    { prefix: "/docs" },
-  );
+  await app.register(async (docs) => {
+    docs.addHook("onRoute", (route) => {
+      route.config = { ...route.config, permission: "public" };
+    });
+    await docs.register(swaggerUi, { routePrefix: "/docs", uiConfig: { tryItOutEnabled: true } });
+  });
 }

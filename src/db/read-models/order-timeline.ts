@@ -1,13 +1,11 @@
 import { sql } from "kysely";
 import type { TenantTransaction } from "../tenant.ts";
 
-type Json = string | number | boolean | null | Json[] | { [key: string]: Json };
-
 export interface TimelineEntry {
   readonly at: string;
   readonly source: "snapshot" | "event" | "movement" | "tracking";
   readonly kind: string;
-  readonly data: Record<string, Json>;
+  readonly data: Record<string, unknown>;
   readonly cause: string;
   readonly actor_id: string | null;
   readonly actor_name: string | null;
