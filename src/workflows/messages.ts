@@ -14,6 +14,8 @@ export interface OrderInput {
   readonly orderId: ChannelOrderId;
   /** Of all Workers that the order reaches; see `taskQueues`. */
   readonly queuePrefix?: string | undefined;
+  /** Events after which the run continues as new; tests lower it. */
+  readonly historyLengthMaximum?: number | undefined;
 }
 
 /** A snapshot was stored: look. Also sent when the stock has served a shortage of the order. */

@@ -87,7 +87,10 @@ class OrderRun {
 
   #historyIsLong(): boolean {
     const info = workflowInfo();
-    return info.continueAsNewSuggested || info.historyLength > historyLengthMaximum;
+    return (
+      info.continueAsNewSuggested ||
+      info.historyLength > (this.#input.historyLengthMaximum ?? historyLengthMaximum)
+    );
   }
 
   /** Decides and does in turn until a decision wants nothing more of the stock. */

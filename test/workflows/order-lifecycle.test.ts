@@ -4,8 +4,8 @@ import { takeOrders } from "../../src/intake/take-orders.ts";
 import { outboxClasses, workOffOutbox } from "../../src/intake/outbox.ts";
 import { prove } from "../../src/proof/proof.ts";
 import type { RunningWorkers } from "../../src/workers.ts";
-import { orderWorkflowId } from "../../src/workflows/addressing.ts";
-import { cancelOrder } from "../../src/workflows/messages.ts";
+import { orderWorkflowId, taskQueues } from "../../src/workflows/addressing.ts";
+import { cancelOrder, orderNews } from "../../src/workflows/messages.ts";
 import { createActivities } from "../../src/activities/index.ts";
 import { type DemoShop, orderOf, startDemoShop, stockOfChannelSku } from "../support/demo-shop.ts";
 import { openTestDatabase } from "../support/seed.ts";
@@ -292,6 +292,36 @@ describe("an order", () => {
     await untilOrder(orderId, "booked", (order) => order.stages[0] === "shipped");
     expect(await stockOfChannelSku(demo.db, demo.shop.tenantId, sku.id)).toMatchObject({
       onHand: 0,
+      reserved: 0,
+    });
+  });
+
+  test("that has a long history continues as new and goes on where it was", async () => {
+    const sku = freshSku();
+    const orderId = await demo.placeOrder([{ skuId: sku.id, quantity: 1 }]);
+    const workflowId = orderWorkflowId(demo.shop.shopId, orderId);
+    const fetched = await demo.channel.fetchOrders(demo.shop, [orderId], 2);
+    const untold = { ...demo.intake, client: { workflow: { signalWithStart: () => Promise.resolve() } } };
+    await takeOrders(untold as never, demo.shop, fetched, () => "test");
+    const first = await demo.temporal.client.workflow.start("orderLifecycle", {
+      workflowId,
+      taskQueue: taskQueues(demo.temporal.taskQueuePrefix).orders,
+      args: [{ ...demo.shop, orderId, queuePrefix: demo.temporal.taskQueuePrefix, historyLengthMaximum: 25 }],
+    });
+    for (const step of ["pay", "release"]) await moveAndTell(orderId, step);
+    await until("shipped, through one run or several", async () => {
+      await news(orderId);
+      return (await orderOf(demo.db, demo.shop, orderId))?.stages[0] === "shipped";
+    });
+    await until("a second run", async () => {
+      await demo.temporal.client.workflow.getHandle(workflowId).signal(orderNews, { cause: "test" });
+      const now = await demo.temporal.client.workflow.getHandle(workflowId).describe();
+      return now.runId !== first.firstExecutionRunId;
+    });
+    for (const step of ["collect", "deliver", "complete"]) await moveAndTell(orderId, step);
+    await workflowOf(orderId).result();
+    expect(await stockOfChannelSku(demo.db, demo.shop.tenantId, sku.id)).toMatchObject({
+      onHand: sku.available - 1,
       reserved: 0,
     });
   });

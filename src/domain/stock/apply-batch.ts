@@ -100,6 +100,7 @@ class Batch {
       }
     }
     this.#distribute(newcomers);
+    this.#tellNumbersAfter();
     return {
       answers: operations.map((operation) => this.#answered(operation) ?? missingAnswer(operation)),
       applied: [...this.#applied.values()],
@@ -252,8 +253,19 @@ class Batch {
       actorId: operation.actorId,
     });
     this.#offerChanged = true;
+    return { outcome: "adjusted", ...this.#numbers() };
+  }
+
+  /** Who adjusts is told the numbers after the whole batch: units that were added may have gone to the queue at once. */
+  #tellNumbersAfter(): void {
+    for (const [id, applied] of this.#applied) {
+      if (applied.answer.outcome !== "adjusted") continue;
+      this.#applied.set(id, { ...applied, answer: { outcome: "adjusted", ...this.#numbers() } });
+    }
+  }
+
+  #numbers(): { readonly onHand: number; readonly available: number } {
     return {
-      outcome: "adjusted",
       onHand: this.#levels.reduce((sum, each) => sum + each.onHand, 0),
       available: this.#levels.reduce((sum, each) => sum + available(each), 0),
     };

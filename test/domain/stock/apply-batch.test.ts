@@ -219,6 +219,12 @@ describe("adjusting and opening", () => {
     expect(result.offerChanged).toBe(true);
   });
 
+  test("answers with what is left after those who waited were served", () => {
+    const stock = new StockInMemory([level(0)]);
+    stock.do(reserve("a", { quantity: 3 }));
+    expect(stock.do(adjust("count", 5)).answers).toEqual([{ outcome: "adjusted", onHand: 5, available: 2 }]);
+  });
+
   test.each([
     [-4, "below_reserved"],
     [-6, "below_zero"],
