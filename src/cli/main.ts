@@ -1,4 +1,3 @@
-import { Command, CommanderError } from "commander";
 import { loadConfig } from "../config.ts";
 import { openDatabase, refusePrivilegedLogin } from "../db/connection.ts";
 import { migrate } from "../db/migrate.ts";
@@ -6,40 +5,12 @@ import { seedDemo } from "../embedded/demo.ts";
 import { demoPassword, homeSecretKey } from "../embedded/home.ts";
 import { prove } from "../proof/proof.ts";
 import { type ApiClient, findRunning, findSurroundings, logIn } from "./client.ts";
-import { addDatabaseCommands } from "./commands/database.ts";
-import { addDeliveryCommands } from "./commands/deliveries.ts";
-import { addOrderCommands } from "./commands/orders.ts";
-import { addProofCommand } from "./commands/proof.ts";
-import { addSimulateCommands } from "./commands/simulate.ts";
-import { addStockCommands } from "./commands/stock.ts";
 import type { CommandContext } from "./context.ts";
 import { CommandFailure } from "./failure.ts";
 import { createOutput } from "./output.ts";
+import { runCommandLine } from "./program.ts";
 
 /** The command line: connects the commands with the API, the database and the simulator of this place. */
-async function main(): Promise<void> {
-  const json = process.argv.includes("--json");
-  const program = new Command("creatorflow")
-    .description("CreatorFlow from the command line")
-    .option("--json", "print results as JSON")
-    .showHelpAfterError("Add --help for what it takes.")
-    .exitOverride();
-  const context = createContext(json);
-  addOrderCommands(program, context);
-  addStockCommands(program, context);
-  addDeliveryCommands(program, context);
-  addSimulateCommands(program, context);
-  addDatabaseCommands(program, context);
-  addProofCommand(program, context);
-  // The switch may stand anywhere.
-  const words = process.argv.filter((word) => word !== "--json");
-  try {
-    await program.parseAsync(words);
-  } catch (error) {
-    process.exitCode = explain(error, json);
-  }
-}
-
 function createContext(json: boolean): CommandContext {
   const config = loadConfig();
   let client: Promise<ApiClient> | null = null;
@@ -114,14 +85,5 @@ function createContext(json: boolean): CommandContext {
   };
 }
 
-/** Says what went wrong and gives the exit code. */
-function explain(error: unknown, json: boolean): number {
-  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-  const message = error instanceof Error ? error.message : String(error);
-  const advice = error instanceof CommandFailure ? error.advice : null;
-  if (json) process.stderr.write(`${JSON.stringify({ error: message, advice })}\n`);
-  else process.stderr.write(`${message}${advice === null ? "" : `\n${advice}`}\n`);
-  return error instanceof CommandFailure ? error.exitCode : 1;
-}
-
-await main();
+const words = process.argv.slice(2);
+process.exitCode = await runCommandLine(words, createContext(words.includes("--json")));

@@ -8,6 +8,8 @@ export interface Output {
   progress(text: string): void;
   /** Ends the line that `progress` keeps overwriting. */
   endProgress(): void;
+  /** Says why a command ended without doing what it was asked, and what to do about it. */
+  failure(message: string, advice: string | null): void;
 }
 
 export function createOutput(options: { readonly json: boolean }): Output {
@@ -27,6 +29,13 @@ export function createOutput(options: { readonly json: boolean }): Output {
     endProgress() {
       if (open) process.stderr.write("\n");
       open = false;
+    },
+    failure(message, advice) {
+      process.stderr.write(
+        options.json
+          ? `${JSON.stringify({ error: message, advice })}\n`
+          : `${message}${advice === null ? "" : `\n${advice}`}\n`,
+      );
     },
   };
 }
