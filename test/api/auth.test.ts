@@ -56,7 +56,7 @@ describe("an access token", () => {
     const [header, claims] = token
       .split(".")
       .slice(0, 2)
-      .map((part) => JSON.parse(Buffer.from(part, "base64url").toString())) as [never, JWTPayload];
+      .map((part): unknown => JSON.parse(Buffer.from(part, "base64url").toString())) as [never, JWTPayload];
     const [key] = await getSigningKeys(bed.db, bed.secretKey, () => {
       throw new Error("There is a key already.");
     });
@@ -72,7 +72,7 @@ describe("an access token", () => {
   async function signed(claims: JWTPayload, header: Record<string, unknown> = {}): Promise<string> {
     const key = await importJWK(genuine.key.privateKey, "ES256");
     return await new SignJWT(claims)
-      .setProtectedHeader({ ...genuine.header, ...header, alg: "ES256" } as never)
+      .setProtectedHeader({ ...genuine.header, ...header, alg: "ES256" })
       .sign(key);
   }
   const without = (name: string): JWTPayload =>
@@ -126,7 +126,7 @@ describe("an access token", () => {
       async () => {
         const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2_048 });
         return await new SignJWT(fresh())
-          .setProtectedHeader({ ...genuine.header, alg: "RS256" } as never)
+          .setProtectedHeader({ ...genuine.header, alg: "RS256" })
           .sign(privateKey);
       },
     ],
@@ -310,7 +310,7 @@ describe("signing in", () => {
     await time("warm@up.test");
     const known = await time(seller.users.admin.email);
     const unknown = await time(`${randomUUID()}@example.test`);
-    const withoutIds = (body: string) => ({ ...JSON.parse(body), requestId: "" });
+    const withoutIds = (body: string) => ({ ...(JSON.parse(body) as object), requestId: "" });
     expect(known.response.statusCode).toBe(401);
     expect(withoutIds(known.response.body)).toEqual(withoutIds(unknown.response.body));
     // Without a password's check of its own the unknown email would be answered in a tenth of the time.

@@ -87,7 +87,9 @@ async function call(route: string, headers: Record<string, string> = {}, id: str
 describe("the OpenAPI document", () => {
   test("is valid OpenAPI 3.1", async () => {
     expect(document.openapi).toBe("3.1.0");
-    const result = await new Validator().validate(JSON.parse(JSON.stringify(document)) as Record<string, unknown>);
+    const result = await new Validator().validate(
+      JSON.parse(JSON.stringify(document)) as Record<string, unknown>,
+    );
     expect(result.errors ?? []).toEqual([]);
     expect(result.valid).toBe(true);
   });
