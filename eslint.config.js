@@ -165,7 +165,7 @@ export default tseslint.config(
     },
   },
   {
-    files: ["src/workflows/activities.ts"],
+    files: ["src/workflows/**/*.ts"],
     rules: {
       "@typescript-eslint/no-restricted-imports": [
         "error",

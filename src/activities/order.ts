@@ -88,7 +88,7 @@ async function advance(
     handledVersion: order.snapshotVersion,
     cause: latest?.cause ?? causeOf(report),
   });
-  await causeEffects(transaction, tenantId, order, events);
+  await causeEffects(transaction, tenantId, order, { state, events });
   const commands = commandsFor(state);
   return { view: viewOf(state, commands.length === 0), commands, cancelRefusal };
 }
@@ -143,7 +143,7 @@ async function causeEffects(
   transaction: TenantTransaction,
   tenantId: TenantId,
   order: LockedOrder,
-  events: readonly OrderEvent[],
+  { state, events }: OrderDecision,
 ): Promise<void> {
   const reference = { orderId: order.id, orderRef: `${order.shopId}/${order.channelOrderId}` };
   const messages: (OutboxMessage & { readonly key: string })[] = [];
@@ -151,9 +151,11 @@ async function causeEffects(
     if (event.kind === "status_changed" && (event.to === "in_transit" || event.to === "delivered")) {
       messages.push({ kind: "fetch_tracking", key: `${order.id}/${event.to}`, payload: reference });
     }
-    if (event.kind === "shipment_arranged") {
-      await savePackages(transaction, tenantId, order.id, event.packageIds);
-      for (const packageId of event.packageIds) {
+    // Whether our own shipment or the channel's news of it came first, the packages and their labels are wanted.
+    if (event.kind === "lines_left") {
+      const packageIds = packagesOf(state, event.lineIds);
+      if (packageIds.length > 0) await savePackages(transaction, tenantId, order.id, packageIds);
+      for (const packageId of packageIds) {
         messages.push({
           kind: "fetch_document",
           key: `${order.id}/${packageId}`,
@@ -163,6 +165,11 @@ async function causeEffects(
     }
   }
   await appendToOutbox(transaction, tenantId, messages);
+}
+
+function packagesOf(state: OrderState, lineIds: readonly string[]): readonly string[] {
+  const leaving = state.lines.filter((line) => lineIds.includes(line.lineId));
+  return [...new Set(leaving.flatMap((line) => (line.packageId === null ? [] : [line.packageId])))];
 }
 
 function viewOf(state: OrderState, nothingToDo: boolean): OrderStep["view"] {
