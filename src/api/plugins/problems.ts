@@ -18,6 +18,8 @@ export function sendProblem(error: unknown, request: FastifyRequest, reply: Fast
     void reply.header("retry-after", Math.max(1, Math.ceil(problem.retryAfterSeconds)));
   }
   if (problem.kind === "unauthenticated") void reply.header("www-authenticate", "Bearer");
+  // What the framework refuses by itself has met no hook yet.
+  void reply.header("x-request-id", request.id);
   return reply
     .code(problem.status)
     .type("application/problem+json")
@@ -58,8 +60,10 @@ function problemOf(error: unknown): Problem {
       },
     );
   }
-  if (isUnstorableText(error)) {
-    return new Problem("invalid-request", "The request holds text that cannot be stored.", { cause: error });
+  if (isUnusableValue(error)) {
+    return new Problem("invalid-request", "The request holds a value that no record can have.", {
+      cause: error,
+    });
   }
   return new Problem(
     "internal",
@@ -126,7 +130,7 @@ function frameworkProblem(error: unknown): Problem | null {
 }
 
 const unavailableCodes =
-  /^(08|53|57|58)|^(40001|40P01|55P03)$|^(ECONNREFUSED|ECONNRESET|ETIMEDOUT|EPIPE|ENOTFOUND)$/;
+  /^(08|28|3D|53|57|58)|^(40001|40P01|55P03)$|^(ECONNREFUSED|ECONNRESET|ETIMEDOUT|EPIPE|ENOTFOUND)$/;
 const unavailableMessages = /timeout exceeded when trying to connect|connection terminated|not queryable/i;
 
 /** The database is away, full, starting or too slow: the same request may succeed in a moment. */
@@ -137,8 +141,9 @@ function isUnavailable(error: unknown): boolean {
   return (typeof code === "string" && unavailableCodes.test(code)) || unavailableMessages.test(error.message);
 }
 
-/** The last net below the schemas: text that no column can hold is the caller's mistake. */
-function isUnstorableText(error: unknown): boolean {
-  const { code } = (error ?? {}) as { code?: unknown };
-  return code === "22021" || code === "22P05" || code === "22P02";
+/** The last net below the schemas: a value that no column or cast can take is the caller's mistake. */
+const unusableCodes: ReadonlySet<unknown> = new Set(["22003", "22007", "22008", "22021", "22P02", "22P05"]);
+
+function isUnusableValue(error: unknown): boolean {
+  return error instanceof Error && "code" in error && unusableCodes.has(error.code);
 }
