@@ -42,6 +42,7 @@ export async function buildApp(dependencies: ApiDependencies): Promise<FastifyIn
   app.setSerializerCompiler(serializerCompiler);
   answerWithProblems(app);
   nameRequests(app);
+  letConnectionsGo(app);
   await protectBrowsers(app, dependencies);
   await app.register(cookie);
   await describeRoutes(app, dependencies.publicUrl);
@@ -82,6 +83,20 @@ function nameRequests(app: FastifyInstance): void {
       },
       "answered",
     );
+    done();
+  });
+}
+
+/**
+ * A kept-alive connection that was busy when the server began to close becomes idle afterwards, and nobody would close
+ * it: the drain would wait for its time-out of more than a minute.
+ */
+function letConnectionsGo(app: FastifyInstance): void {
+  app.addHook("preClose", (done) => {
+    if (!app.server.listening) return done();
+    const timer = setInterval(() => app.server.closeIdleConnections(), 50);
+    app.server.once("close", () => clearInterval(timer));
+    timer.unref();
     done();
   });
 }

@@ -1,11 +1,10 @@
-import { Client, Connection } from "@temporalio/client";
 import closeWithGrace from "close-with-grace";
 import { sql } from "kysely";
 import { loadConfig } from "../config.ts";
 import { type Database, openDatabase, refusePrivilegedLogin } from "../db/connection.ts";
 import { migrationNames } from "../db/migrate.ts";
 import { createLogger } from "../logger.ts";
-import { temporalServer } from "../temporal.ts";
+import { lazyClient, temporalServer } from "../temporal.ts";
 import { buildApp } from "./app.ts";
 
 /** The API process: config → adapters → app → listen, drained on SIGTERM. */
@@ -24,12 +23,12 @@ await refusePrivilegedLogin(db);
 
 const server = temporalServer(config);
 // Lazily: webhooks are taken in and numbers are shown while Temporal is away.
-const connection = Connection.lazy({ address: server.address });
+const temporal = lazyClient(server);
 const isOwnTemporal = /^(127\.0\.0\.1|localhost):/.test(server.address);
 const app = await buildApp({
   db,
   ingestDb,
-  temporal: new Client({ connection, namespace: server.namespace }),
+  temporal,
   queuePrefix: "",
   tiktokApp: config.tiktokShop.app,
   secretKey: config.secretKey,
@@ -44,7 +43,7 @@ logger.info({ host: config.api.host, port: config.api.port }, "api ready");
 closeWithGrace({ delay: 4_900, logger }, async ({ err, signal }) => {
   logger.info({ err, signal }, "api stops");
   await app.close();
-  await connection.close();
+  await temporal.connection.close();
   await Promise.all([db.destroy(), ingestDb.destroy()]);
 });
 

@@ -7,7 +7,6 @@ export interface AuditEntry {
     | "login"
     | "login_refused"
     | "session_reused"
-    | "logout"
     | "permission_refused"
     | "recipient_read"
     | "order_cancel"

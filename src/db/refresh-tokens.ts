@@ -38,7 +38,8 @@ export type RefreshOutcome =
       readonly token: string;
       readonly expiresAt: Date;
     }
-  | { readonly outcome: "refused"; readonly reason: "unknown" | "expired" | "revoked" | "reused" };
+  | { readonly outcome: "reused"; readonly tenantId: TenantId; readonly userId: UserId }
+  | { readonly outcome: "refused"; readonly reason: "unknown" | "expired" | "revoked" };
 
 /** Uses a token: the answer holds its successor. A reused one revokes its family, and that is committed. */
 export async function rotateRefreshToken(
@@ -85,7 +86,7 @@ export async function rotateRefreshToken(
       return { outcome: "rotated", tenantId, userId, token: successor, expiresAt };
     }
     await revokeFamily(transaction, row.family_id, now);
-    return { outcome: "refused", reason: "reused" };
+    return { outcome: "reused", tenantId, userId };
   });
 }
 

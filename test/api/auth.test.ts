@@ -257,6 +257,10 @@ describe("a refresh token", () => {
     expect((await refresh(stolen)).statusCode).toBe(401);
     expect((await refresh(successor)).statusCode).toBe(401);
     expect((await refresh(other.refresh_token)).statusCode).toBe(200);
+    const { rows } = await bed.superuser.query(
+      "select count(*)::integer as uses from inventory_audit_log where event_type = 'session_reused'",
+    );
+    expect(rows[0].uses).toBe(1);
   });
 
   test("ends after seven days unused, and after thirty days however often it was used", async () => {
@@ -332,5 +336,17 @@ describe("signing in", () => {
     expect((await login(email)).statusCode).toBe(429);
     later(2);
     expect((await login(email)).statusCode).toBe(200);
+  });
+
+  test("to an account of one's own does not buy an address new tries at others", async () => {
+    const own = await bed.addSeller();
+    const victims = ["admin", "support", "creator"] as const;
+    const statuses: number[] = [];
+    for (let count = 0; count < 12; count += 1) {
+      statuses.push((await login(own.users[victims[count % 3]!].email, "wrong")).statusCode);
+      if (count % 4 === 0) await login(own.users.operator.email);
+    }
+    expect(statuses.filter((status) => status === 401)).toHaveLength(10);
+    expect(statuses.slice(10)).toEqual([429, 429]);
   });
 });

@@ -16,8 +16,9 @@ export class LoginThrottle {
   readonly #failures = new Map<string, Failures>();
 
   /**
-   * Notes a try before its password is looked at, so that many at once cannot slip through. A success is taken back
-   * with `forgive`.
+   * Notes a try before its password is looked at, so that many at once cannot slip through. After a success the account
+   * is forgotten and the address's try is taken back; its other failures stay, or one good account would buy a guesser
+   * ever new tries at others.
    *
    * @returns milliseconds to wait; 0 when the try may go on.
    */
@@ -28,8 +29,13 @@ export class LoginThrottle {
     return 0;
   }
 
-  forgive(names: readonly string[]): void {
-    for (const name of names) this.#failures.delete(name);
+  forget(name: string): void {
+    this.#failures.delete(name);
+  }
+
+  takeBack(name: string): void {
+    const failures = this.#failures.get(name);
+    if (failures !== undefined) failures.count -= 1;
   }
 
   #waitFor(name: string, now: number): number {

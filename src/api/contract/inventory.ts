@@ -123,5 +123,4 @@ export const adjustAnswer = z.object({
   available_stock: z.number().int(),
 });
 
-export type StockStatus = z.output<typeof stockStatusSchema>;
 export type AdjustBody = z.output<typeof adjustBody>;

@@ -15,94 +15,106 @@ type HealthDependencies = Pick<ApiDependencies, "db" | "ingestDb" | "temporal" |
 };
 
 export function healthRoutes(dependencies: HealthDependencies): FastifyPluginCallbackZod {
-  const { db, ingestDb, now } = dependencies;
   return (app, _options, done) => {
-    app.get(
-      "/livez",
-      {
-        config: { permission: "public" },
-        schema: {
-          operationId: "livez",
-          tags: ["health"],
-          summary: "The process runs",
-          description: "Looks at nothing else.",
-          response: { 200: livezAnswer, default: problemResponse },
-        },
-      },
-      () => ({ status: "alive" as const }),
-    );
-
-    app.get(
-      "/readyz",
-      {
-        config: { permission: "public" },
-        schema: {
-          operationId: "readyz",
-          tags: ["health"],
-          summary: "Requests can be served",
-          description: "The database is reachable and has every migration. 503 otherwise.",
-          response: { 200: readyzAnswer, 503: readyzAnswer, default: problemResponse },
-        },
-      },
-      async (_request, reply) => {
-        const [database, temporal] = await Promise.all([
-          findDatabaseState(dependencies),
-          timeTemporal(dependencies),
-        ]);
-        const isReady = database.reachable && database.pending.length === 0;
-        return reply.code(isReady ? 200 : 503).send({
-          status: isReady ? "ready" : "not_ready",
-          database: database.reachable ? "reachable" : "unreachable",
-          pending_migrations: [...database.pending],
-          temporal: temporal === null ? "unreachable" : "reachable",
-        });
-      },
-    );
-
-    app.get(
-      "/api/health/inventory",
-      {
-        config: { permission: "inventory:read" },
-        schema: {
-          operationId: "inventoryHealth",
-          tags: ["health"],
-          summary: "How the seller's inventory is doing",
-          description:
-            "unhealthy: deliveries have waited for more than 15 minutes; degraded: for more than a minute, or Temporal is away.",
-          security: [{ accessToken: [] }],
-          response: { 200: inventoryHealth, default: problemResponse },
-        },
-      },
-      async (request) => {
-        const began = performance.now();
-        await pingDatabase(ingestDb);
-        const databaseLatency = performance.now() - began;
-        const [facts, temporalLatency] = await Promise.all([
-          withTenant(db, sessionOf(request).tenantId, getInventoryFacts),
-          timeTemporal(dependencies),
-        ]);
-        const queue = queueStatus(facts.overdueSeconds);
-        return {
-          status: temporalLatency === null && queue === "healthy" ? ("degraded" as const) : queue,
-          timestamp: now().toISOString(),
-          checks: {
-            database: { status: "healthy" as const, latency: inMilliseconds(databaseLatency) },
-            temporal:
-              temporalLatency === null
-                ? { status: "unhealthy" as const, latency: null }
-                : { status: "healthy" as const, latency: inMilliseconds(temporalLatency) },
-            messageQueue: { status: queue, depth: facts.waitingDeliveries },
-          },
-          metrics: {
-            syncedProducts: facts.syncedSkus,
-            pendingJobs: facts.pendingJobs,
-            lastSyncTime: facts.lastSyncAt,
-          },
-        };
-      },
-    );
+    addLivez(app);
+    addReadyz(app, dependencies);
+    addInventoryHealth(app, dependencies);
     done();
   };
+}
+
+type RouteApp = Parameters<FastifyPluginCallbackZod>[0];
+
+function addLivez(app: RouteApp): void {
+  app.get(
+    "/livez",
+    {
+      config: { permission: "public" },
+      schema: {
+        operationId: "livez",
+        tags: ["health"],
+        summary: "The process runs",
+        description: "Looks at nothing else.",
+        response: { 200: livezAnswer, default: problemResponse },
+      },
+    },
+    () => ({ status: "alive" as const }),
+  );
+}
+
+function addReadyz(app: RouteApp, dependencies: HealthDependencies): void {
+  app.get(
+    "/readyz",
+    {
+      config: { permission: "public" },
+      schema: {
+        operationId: "readyz",
+        tags: ["health"],
+        summary: "Requests can be served",
+        description: "The database is reachable and has every migration. 503 otherwise.",
+        response: { 200: readyzAnswer, 503: readyzAnswer, default: problemResponse },
+      },
+    },
+    async (_request, reply) => {
+      const [database, temporal] = await Promise.all([
+        findDatabaseState(dependencies),
+        timeTemporal(dependencies),
+      ]);
+      const isReady = database.reachable && database.pending.length === 0;
+      return reply.code(isReady ? 200 : 503).send({
+        status: isReady ? "ready" : "not_ready",
+        database: database.reachable ? "reachable" : "unreachable",
+        pending_migrations: [...database.pending],
+        temporal: temporal === null ? "unreachable" : "reachable",
+      });
+    },
+  );
+}
+
+function addInventoryHealth(app: RouteApp, dependencies: HealthDependencies): void {
+  const { db, ingestDb, now } = dependencies;
+  app.get(
+    "/api/health/inventory",
+    {
+      config: { permission: "inventory:read" },
+      schema: {
+        operationId: "inventoryHealth",
+        tags: ["health"],
+        summary: "How the seller's inventory is doing",
+        description:
+          "unhealthy: deliveries have waited for more than 15 minutes; degraded: for more than a minute, or Temporal is away.",
+        security: [{ accessToken: [] }],
+        response: { 200: inventoryHealth, default: problemResponse },
+      },
+    },
+    async (request) => {
+      const began = performance.now();
+      await pingDatabase(ingestDb);
+      const databaseLatency = performance.now() - began;
+      const [facts, temporalLatency] = await Promise.all([
+        withTenant(db, sessionOf(request).tenantId, getInventoryFacts),
+        timeTemporal(dependencies),
+      ]);
+      const queue = queueStatus(facts.overdueSeconds);
+      return {
+        status: temporalLatency === null && queue === "healthy" ? ("degraded" as const) : queue,
+        timestamp: now().toISOString(),
+        checks: {
+          database: { status: "healthy" as const, latency: inMilliseconds(databaseLatency) },
+          temporal:
+            temporalLatency === null
+              ? { status: "unhealthy" as const, latency: null }
+              : { status: "healthy" as const, latency: inMilliseconds(temporalLatency) },
+          messageQueue: { status: queue, depth: facts.waitingDeliveries },
+        },
+        metrics: {
+          syncedProducts: facts.syncedSkus,
+          pendingJobs: facts.pendingJobs,
+          lastSyncTime: facts.lastSyncAt,
+        },
+      };
+    },
+  );
 }
 
 function queueStatus(overdueSeconds: number): "healthy" | "degraded" | "unhealthy" {

@@ -46,158 +46,173 @@ const timelineCursor = z.tuple([sortTime, z.number().int().min(0).max(9), z.stri
 type OrderDependencies = Pick<ApiDependencies, "db" | "temporal" | "queuePrefix" | "secretKey">;
 
 export function orderRoutes(dependencies: OrderDependencies): FastifyPluginCallbackZod {
-  const { db, secretKey } = dependencies;
   return (app, _options, done) => {
-    app.get(
-      "/api/orders",
-      {
-        config: { permission: "orders:read" },
-        schema: {
-          operationId: "listOrders",
-          tags,
-          security,
-          summary: "Orders",
-          description: "Newest first; filters narrow together.",
-          querystring: ordersQuery,
-          response: { 200: ordersPage, default: problemResponse },
-        },
-      },
-      async (request) => {
-        const { limit, cursor, ...query } = request.query;
-        const before = readCursor(cursor, ordersCursor);
-        const filter = {
-          status: query.status,
-          hold: query.hold,
-          needsAttention: query.needs_attention === undefined ? undefined : query.needs_attention === "true",
-          shopId: query.shop_id,
-          search: query.search,
-          orderedFrom: query.ordered_from,
-          orderedTo: query.ordered_to,
-        };
-        const position = before === null ? null : { sortTime: before[0], id: before[1] };
-        const { rows, total } = await withTenant(db, sessionOf(request).tenantId, async (transaction) => ({
-          rows: await listOrders(transaction, filter, limit, position),
-          total: await countOrders(transaction, filter),
-        }));
-        const { page, nextCursor } = cutPage(rows, limit, (row) => [row.sort_time, row.id]);
-        return { orders: [...page], pagination: { limit, total, next_cursor: nextCursor } };
-      },
-    );
-
-    app.get(
-      "/api/orders/:id",
-      {
-        config: { permission: "orders:read" },
-        schema: {
-          operationId: "getOrder",
-          tags,
-          security,
-          summary: "One order with its lines, packages and recipient",
-          description: "Support sees the recipient masked; each look at one in clear is recorded.",
-          params: orderParameters,
-          response: { 200: orderDetail, default: problemResponse },
-        },
-      },
-      async (request) => {
-        const session = sessionOf(request);
-        return await withTenant(db, session.tenantId, async (transaction) => {
-          const order = known(await findOrder(transaction, request.params.id));
-          const seesRecipient = mayDo(session.role, "orders:recipient");
-          if (order.recipient !== null && seesRecipient) {
-            await appendAudit(transaction, session.tenantId, {
-              eventType: "recipient_read",
-              userId: session.userId,
-              orderRef: order.order_ref,
-              ...originOf(request),
-            });
-          }
-          const recipient = openRecipient(secretKey, session.tenantId, order);
-          return {
-            ...order,
-            cancellation: cancellationOf(order),
-            recipient: recipient === null ? null : recipientBody(recipient, seesRecipient),
-            lines: await listOrderLines(transaction, order.id),
-            packages: await listPackages(transaction, order.id),
-            tracking: await listTracking(transaction, order.id),
-          };
-        });
-      },
-    );
-
-    app.get(
-      "/api/orders/:id/timeline",
-      {
-        config: { permission: "orders:read" },
-        schema: {
-          operationId: "getOrderTimeline",
-          tags,
-          security,
-          summary: "Everything that happened to an order",
-          description:
-            "Oldest first: what the channel said and what made us look, what was decided, what moved in the stock, where the parcel was.",
-          params: orderParameters,
-          querystring: timelineQuery,
-          response: { 200: timelinePage, default: problemResponse },
-        },
-      },
-      async (request) => {
-        const { limit, cursor } = request.query;
-        const after = readCursor(cursor, timelineCursor);
-        const rows = await withTenant(db, sessionOf(request).tenantId, async (transaction) => {
-          const order = known(await findOrder(transaction, request.params.id));
-          const position =
-            after === null ? null : { sortTime: after[0], sortRank: after[1], sortKey: after[2] };
-          return await listTimeline(transaction, order, limit, position);
-        });
-        const { page, nextCursor } = cutPage(rows, limit, (row) => [
-          row.sort_time,
-          row.sort_rank,
-          row.sort_key,
-        ]);
-        return { entries: [...page], next_cursor: nextCursor };
-      },
-    );
-
-    app.post(
-      "/api/orders/:id/cancel",
-      {
-        config: { permission: "orders:write" },
-        schema: {
-          operationId: "cancelOrder",
-          tags,
-          security,
-          summary: "Cancel an order as its seller",
-          description:
-            "Answered when the channel has accepted (202); its units are released when the channel reports the cancellation. " +
-            "409 says why not. 503 means not answered in time: send the same again with the same key.",
-          headers: idempotencyHeaders,
-          params: orderParameters,
-          body: cancelBody,
-          response: { 202: cancelAnswer, default: problemResponse },
-        },
-      },
-      async (request, reply) => {
-        const session = sessionOf(request);
-        const order = await withTenant(db, session.tenantId, async (transaction) =>
-          known(await findOrder(transaction, request.params.id)),
-        );
-        void reply.code(202);
-        return await answerOnce(db, request, reply, cancelAnswer, async (effectId) => {
-          await withTenant(db, session.tenantId, (transaction) =>
-            appendAudit(transaction, session.tenantId, {
-              eventType: "order_cancel",
-              userId: session.userId,
-              orderRef: order.order_ref,
-              reason: request.body.reason,
-              ...originOf(request),
-            }),
-          );
-          return await cancel(dependencies, session, order, request.body.reason, effectId);
-        });
-      },
-    );
+    addListOrders(app, dependencies);
+    addGetOrder(app, dependencies);
+    addGetOrderTimeline(app, dependencies);
+    addCancelOrder(app, dependencies);
     done();
   };
+}
+
+type RouteApp = Parameters<FastifyPluginCallbackZod>[0];
+
+function addListOrders(app: RouteApp, { db }: OrderDependencies): void {
+  app.get(
+    "/api/orders",
+    {
+      config: { permission: "orders:read" },
+      schema: {
+        operationId: "listOrders",
+        tags,
+        security,
+        summary: "Orders",
+        description: "Newest first; filters narrow together.",
+        querystring: ordersQuery,
+        response: { 200: ordersPage, default: problemResponse },
+      },
+    },
+    async (request) => {
+      const { limit, cursor, ...query } = request.query;
+      const before = readCursor(cursor, ordersCursor);
+      const filter = {
+        status: query.status,
+        hold: query.hold,
+        needsAttention: query.needs_attention === undefined ? undefined : query.needs_attention === "true",
+        shopId: query.shop_id,
+        search: query.search,
+        orderedFrom: query.ordered_from,
+        orderedTo: query.ordered_to,
+      };
+      const position = before === null ? null : { sortTime: before[0], id: before[1] };
+      const { rows, total } = await withTenant(db, sessionOf(request).tenantId, async (transaction) => ({
+        rows: await listOrders(transaction, filter, limit, position),
+        total: await countOrders(transaction, filter),
+      }));
+      const { page, nextCursor } = cutPage(rows, limit, (row) => [row.sort_time, row.id]);
+      return { orders: [...page], pagination: { limit, total, next_cursor: nextCursor } };
+    },
+  );
+}
+
+function addGetOrder(app: RouteApp, { db, secretKey }: OrderDependencies): void {
+  app.get(
+    "/api/orders/:id",
+    {
+      config: { permission: "orders:read" },
+      schema: {
+        operationId: "getOrder",
+        tags,
+        security,
+        summary: "One order with its lines, packages and recipient",
+        description: "Support sees the recipient masked; each look at one in clear is recorded.",
+        params: orderParameters,
+        response: { 200: orderDetail, default: problemResponse },
+      },
+    },
+    async (request) => {
+      const session = sessionOf(request);
+      return await withTenant(db, session.tenantId, async (transaction) => {
+        const order = known(await findOrder(transaction, request.params.id));
+        const seesRecipient = mayDo(session.role, "orders:recipient");
+        if (order.recipient !== null && seesRecipient) {
+          await appendAudit(transaction, session.tenantId, {
+            eventType: "recipient_read",
+            userId: session.userId,
+            orderRef: order.order_ref,
+            ...originOf(request),
+          });
+        }
+        const recipient = openRecipient(secretKey, session.tenantId, order);
+        return {
+          ...order,
+          cancellation: cancellationOf(order),
+          recipient: recipient === null ? null : recipientBody(recipient, seesRecipient),
+          lines: await listOrderLines(transaction, order.id),
+          packages: await listPackages(transaction, order.id),
+          tracking: await listTracking(transaction, order.id),
+        };
+      });
+    },
+  );
+}
+
+function addGetOrderTimeline(app: RouteApp, { db }: OrderDependencies): void {
+  app.get(
+    "/api/orders/:id/timeline",
+    {
+      config: { permission: "orders:read" },
+      schema: {
+        operationId: "getOrderTimeline",
+        tags,
+        security,
+        summary: "Everything that happened to an order",
+        description:
+          "Oldest first: what the channel said and what made us look, what was decided, what moved in the stock, where the parcel was.",
+        params: orderParameters,
+        querystring: timelineQuery,
+        response: { 200: timelinePage, default: problemResponse },
+      },
+    },
+    async (request) => {
+      const { limit, cursor } = request.query;
+      const after = readCursor(cursor, timelineCursor);
+      const rows = await withTenant(db, sessionOf(request).tenantId, async (transaction) => {
+        const order = known(await findOrder(transaction, request.params.id));
+        const position =
+          after === null ? null : { sortTime: after[0], sortRank: after[1], sortKey: after[2] };
+        return await listTimeline(transaction, order, limit, position);
+      });
+      const { page, nextCursor } = cutPage(rows, limit, (row) => [
+        row.sort_time,
+        row.sort_rank,
+        row.sort_key,
+      ]);
+      return { entries: [...page], next_cursor: nextCursor };
+    },
+  );
+}
+
+function addCancelOrder(app: RouteApp, dependencies: OrderDependencies): void {
+  const { db } = dependencies;
+  app.post(
+    "/api/orders/:id/cancel",
+    {
+      config: { permission: "orders:write" },
+      schema: {
+        operationId: "cancelOrder",
+        tags,
+        security,
+        summary: "Cancel an order as its seller",
+        description:
+          "Answered when the channel has accepted (202); its units are released when the channel reports the cancellation. " +
+          "409 says why not. 503 means not answered in time: send the same again with the same key.",
+        headers: idempotencyHeaders,
+        params: orderParameters,
+        body: cancelBody,
+        response: { 202: cancelAnswer, default: problemResponse },
+      },
+    },
+    async (request, reply) => {
+      const session = sessionOf(request);
+      const order = await withTenant(db, session.tenantId, async (transaction) =>
+        known(await findOrder(transaction, request.params.id)),
+      );
+      void reply.code(202);
+      return await answerOnce(db, request, reply, cancelAnswer, async (effectId) => {
+        await withTenant(db, session.tenantId, (transaction) =>
+          appendAudit(transaction, session.tenantId, {
+            eventType: "order_cancel",
+            userId: session.userId,
+            orderRef: order.order_ref,
+            reason: request.body.reason,
+            ...originOf(request),
+          }),
+        );
+        return await cancel(dependencies, session, order, request.body.reason, effectId);
+      });
+    },
+  );
 }
 
 function known(order: OrderDetailRow | null): OrderDetailRow {
