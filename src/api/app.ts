@@ -93,10 +93,11 @@ function nameRequests(app: FastifyInstance): void {
  */
 function letConnectionsGo(app: FastifyInstance): void {
   app.addHook("preClose", (done) => {
-    if (!app.server.listening) return done();
-    const timer = setInterval(() => app.server.closeIdleConnections(), 50);
-    app.server.once("close", () => clearInterval(timer));
-    timer.unref();
+    if (app.server.listening) {
+      const timer = setInterval(() => app.server.closeIdleConnections(), 50);
+      app.server.once("close", () => clearInterval(timer));
+      timer.unref();
+    }
     done();
   });
 }
