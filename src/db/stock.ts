@@ -273,15 +273,17 @@ async function writeResult(
       payload: { orderRef: claim.orderRef },
     })),
     ...(result.offerChanged
-      ? [
-          {
-            kind: "push_offer" as const,
-            key: `${skuId}/${Math.max(...result.levels.map((level) => level.lastSequence))}`,
-            payload: { skuId },
-          },
-        ]
+      ? [{ kind: "push_offer" as const, key: `${skuId}/${causeOf(result)}`, payload: { skuId } }]
       : []),
   ]);
+}
+
+/** The first operation of the batch, or of the entity's own when it only served the queue: it happens in one batch alone. */
+function causeOf(result: BatchResult): string {
+  const [applied] = result.applied;
+  const [served] = result.served;
+  if (applied !== undefined) return applied.operationId;
+  return served === undefined ? "nothing" : claimOperationId(served.claim, "serve");
 }
 
 async function saveLevels(

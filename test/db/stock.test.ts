@@ -99,6 +99,22 @@ describe("a batch in the database", () => {
     ]);
   });
 
+  test("leaves one message to compare the offer each time that someone who waited is withdrawn", async () => {
+    const skuId = await seedSku(db, shop, 0);
+    await applyStockBatch(db, shop.tenantId, skuId, [reserve("withdrawn-1"), reserve("withdrawn-2")]);
+    await applyStockBatch(db, shop.tenantId, skuId, [release("withdrawn-1")]);
+    await applyStockBatch(db, shop.tenantId, skuId, [release("withdrawn-2")]);
+    const messages = await withTenant(db, shop.tenantId, (transaction) =>
+      transaction
+        .selectFrom("outbox")
+        .where("kind", "=", "push_offer")
+        .where("key", "like", `${skuId}/%`)
+        .selectAll()
+        .execute(),
+    );
+    expect(messages).toHaveLength(2);
+  });
+
   test("goes through a whole life and keeps every state in the rows", async () => {
     const skuId = await seedSku(db, shop, 2);
     const apply = async (operation: StockOperation) =>

@@ -12,6 +12,8 @@ export interface RunningStack {
   readonly output: () => string;
   /** Runs the command line against it and gives what it printed as JSON; rejects with stderr unless it exits 0. */
   cli<Answer>(...words: string[]): Promise<Answer>;
+  /** What the proof finds once everything has settled, clean or not. */
+  prove<Answer>(): Promise<Answer>;
   /** Sends the signal and gives the milliseconds until the process was gone. */
   stop(signal: "SIGINT" | "SIGTERM"): Promise<number>;
 }
@@ -61,14 +63,22 @@ export async function startStack({ home, environment }: StackPlace): Promise<Run
     },
     { seconds: 60 },
   );
+  const run = (words: readonly string[]) =>
+    promisify(execFile)(process.execPath, ["--import", "tsx", "src/cli/main.ts", "--json", ...words], {
+      cwd: root,
+      env: environment,
+      maxBuffer: 64 * 1024 * 1024,
+    });
   return {
     home,
     output: () => output,
     async cli(...words) {
-      const { stdout } = await promisify(execFile)(
-        process.execPath,
-        ["--import", "tsx", "src/cli/main.ts", "--json", ...words],
-        { cwd: root, env: environment, maxBuffer: 64 * 1024 * 1024 },
+      const { stdout } = await run(words);
+      return JSON.parse(stdout) as never;
+    },
+    async prove() {
+      const { stdout } = await run(["proof", "--settle", "90"]).catch(
+        (failure: unknown) => failure as { stdout: string },
       );
       return JSON.parse(stdout) as never;
     },

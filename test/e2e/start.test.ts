@@ -97,7 +97,7 @@ test("a second start goes on where the first ended", async () => {
 }, 180_000);
 
 async function expectClean(): Promise<void> {
-  const proof = await stack.cli<ProofAnswer>("proof", "--settle", "90");
+  const proof = await stack.prove<ProofAnswer>();
   expect(proof.checks.flatMap((check) => check.violations)).toEqual([]);
   expect(proof).toMatchObject({ clean: true, comparedWithChannel: true });
   expect(

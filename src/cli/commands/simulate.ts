@@ -68,6 +68,8 @@ async function runBurst(context: CommandContext, options: BurstOptions): Promise
     orders: options.orders,
     skuIds: skus.map((sku) => sku.channelSkuId),
     oversell: true,
+    // Who is short waits until stock comes, however fast the demo's days pass.
+    durations: { shipmentMs: null },
   });
   const deadline = Date.now() + settleSecondsMaximum * 1_000;
   let state = await stateOf(api, skus);
@@ -120,7 +122,10 @@ async function prepareSkus(
 ): Promise<readonly BurstSku[]> {
   const { products } = await callSimulator(simulatorUrl, "GET", "/_sim/catalog", catalogueSchema);
   const candidates = products.flatMap((product) => product.skus).filter((sku) => sku.reservedForBursts);
-  const known = await listSkus(api);
+  const known = await untilTakenIn(
+    api,
+    candidates.map((candidate) => candidate.sellerSku),
+  );
   const chosen: BurstSku[] = [];
   for (const candidate of candidates) {
     if (chosen.length === options.skus) break;
@@ -140,6 +145,26 @@ async function prepareSkus(
     );
   }
   return chosen;
+}
+
+/** Right after the first start the shop's catalogue is still being taken in. */
+async function untilTakenIn(
+  api: ApiClient,
+  codes: readonly string[],
+): Promise<Awaited<ReturnType<typeof listSkus>>> {
+  const deadline = Date.now() + 30_000;
+  while (true) {
+    const known = await listSkus(api);
+    if (codes.every((code) => known.has(code))) return known;
+    if (Date.now() > deadline) {
+      throw new CommandFailure(
+        3,
+        "The shop's catalogue has not been taken in after 30 s.",
+        "Look into the worker's log.",
+      );
+    }
+    await wait(1_500);
+  }
 }
 
 async function countTo(

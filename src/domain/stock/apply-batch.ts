@@ -59,7 +59,7 @@ export interface BatchResult {
   readonly claims: ReadonlyMap<ReservationId, { readonly claim: Claim; readonly is: ClaimState }>;
   /** Claims that waited before this batch and were served by it: their orders must be told. */
   readonly served: readonly WaitingClaim[];
-  /** True when units came to be or vanished otherwise than by a sale: the channels must be told. */
+  /** True when units changed hands otherwise than by a sale: what the channels offer must be compared. */
   readonly offerChanged: boolean;
   /** True when units may be left for claims that were not loaded: decide again. */
   readonly queueRemains: boolean;
@@ -159,6 +159,7 @@ class Batch {
         this.#become(claim, { state: "closed" });
         return { outcome: "closed" };
       case "waiting":
+        this.#noteOversale();
         this.#become(claim, { state: "released" });
         return { outcome: "withdrawn" };
       case "held":
@@ -309,8 +310,10 @@ class Batch {
         newcomer ? "reserve" : "serve",
       );
       this.#become(waiting.claim, { state: "held", ...held });
-      if (newcomer === undefined) this.#served.push(waiting);
-      else this.#remember(newcomer.operation, { outcome: "reserved", locationId: level.locationId });
+      if (newcomer === undefined) {
+        this.#served.push(waiting);
+        this.#noteOversale();
+      } else this.#remember(newcomer.operation, { outcome: "reserved", locationId: level.locationId });
       return true;
     });
     for (const [id, { operation, waiting }] of newcomers) {
@@ -318,6 +321,14 @@ class Batch {
       this.#become(waiting.claim, { state: "waiting", ...waiting });
       this.#remember(operation, { outcome: "short" });
     }
+  }
+
+  /**
+   * Somebody has waited, so the channel has sold more than there is, and which of its orders it counts against stock is
+   * not which of them got units here. When one of them ends or is served, the channel may offer a unit that is promised.
+   */
+  #noteOversale(): void {
+    this.#offerChanged = true;
   }
 
   /** The queue with what this batch has withdrawn, shipped or moved up in it. */

@@ -135,6 +135,17 @@ describe("the fair queue", () => {
     expect(stock.do().served.map((each) => each.claim.orderRef)).toEqual(["shop/order-3"]);
   });
 
+  test("asks for the channels to be compared when someone who waited is served or withdrawn, and not on plain sales", () => {
+    const stock = new StockInMemory([level(1)]);
+    expect(
+      stock.do(reserve("holder", { paid: 1 }), reserve("a", { paid: 2 }), reserve("b", { paid: 3 }))
+        .offerChanged,
+    ).toBe(false);
+    expect(stock.do(release("holder")).offerChanged).toBe(true);
+    expect(stock.do(release("b")).offerChanged).toBe(true);
+    expect(stock.do(release("a")).offerChanged).toBe(false);
+  });
+
   test("forgets a claim that is withdrawn while it waits", () => {
     const stock = new StockInMemory([level(0)]);
     stock.do(reserve("a", { paid: 1 }), reserve("b", { paid: 2 }));
