@@ -24,7 +24,6 @@ await refusePrivilegedLogin(db);
 const server = temporalServer(config);
 // Lazily: webhooks are taken in and numbers are shown while Temporal is away.
 const temporal = lazyClient(server);
-const isOwnTemporal = /^(127\.0\.0\.1|localhost):/.test(server.address);
 const app = await buildApp({
   db,
   ingestDb,
@@ -34,7 +33,7 @@ const app = await buildApp({
   secretKey: config.secretKey,
   logger,
   publicUrl: config.api.publicUrl,
-  temporalUiUrl: isOwnTemporal ? `http://127.0.0.1:${config.temporal.embeddedUiPort}` : null,
+  temporalUiUrl: config.temporal.uiUrl,
   findPendingMigrations: () => findPendingMigrations(ingestDb),
 });
 await app.listen({ host: config.api.host, port: config.api.port });

@@ -1,14 +1,14 @@
 import { Kysely, type Migration, Migrator, PostgresDialect, sql } from "kysely";
 import pg from "pg";
-import * as foundation from "./migrations/0001-foundation.ts";
-import * as stock from "./migrations/0002-stock.ts";
-import * as orders from "./migrations/0003-orders.ts";
+import { up as foundation } from "./migrations/0001-foundation.ts";
+import { up as stock } from "./migrations/0002-stock.ts";
+import { up as orders } from "./migrations/0003-orders.ts";
 
 /** Every migration, in order. Forward only: a mistake is mended by the next one. */
 const migrations: Readonly<Record<string, Migration>> = {
-  "0001-foundation": foundation,
-  "0002-stock": stock,
-  "0003-orders": orders,
+  "0001-foundation": { up: foundation },
+  "0002-stock": { up: stock },
+  "0003-orders": { up: orders },
 };
 
 /** Names of all migrations: what a database of this version has. */

@@ -31,5 +31,3 @@ export type OrderEvent =
   | { readonly kind: "cancel_requested"; readonly by: UserId | null; readonly reason: string }
   | { readonly kind: "cancel_accepted" }
   | { readonly kind: "cancel_refused"; readonly reason: string };
-
-export type OrderEventKind = OrderEvent["kind"];

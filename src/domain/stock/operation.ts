@@ -58,8 +58,6 @@ export type StockOperation =
       readonly quantity: number;
     };
 
-export type StockOperationKind = StockOperation["kind"];
-
 export type StockRefusalReason =
   /** The claim was released or withdrawn before it was reserved; it stays closed. */
   | "claim_closed"
