@@ -130,11 +130,8 @@ async function request<Shape extends z.ZodType>(
   const body: unknown = await response.json().catch(() => null);
   if (response.ok) return shape.parse(body);
   const problem = problemSchema.safeParse(body);
-  throw problem.success
-    ? new CommandFailure(
-        4,
-        `${problem.data.title}: ${problem.data.detail}`,
-        `Request ${problem.data.requestId}`,
-      )
-    : new CommandFailure(4, `${method} ${route} answered ${response.status}.`);
+  if (!problem.success) throw new CommandFailure(4, `${method} ${route} answered ${response.status}.`);
+  const { title, detail, errors = [], requestId } = problem.data;
+  const places = errors.map((error) => `\n  ${error.pointer}: ${error.detail}`).join("");
+  throw new CommandFailure(4, `${title}: ${detail}${places}`, `Request ${requestId}`);
 }

@@ -52,6 +52,8 @@ interface BurstSku {
   readonly code: string;
   readonly id: string;
   readonly stock: number;
+  /** Available before it was counted. */
+  readonly before: number;
 }
 
 async function runBurst(context: CommandContext, options: BurstOptions): Promise<void> {
@@ -134,8 +136,13 @@ async function prepareSkus(
       continue;
     const share =
       Math.floor(options.stock / options.skus) + (chosen.length < options.stock % options.skus ? 1 : 0);
-    await countTo(api, ours, share);
-    chosen.push({ channelSkuId: candidate.id, code: ours.sku, id: ours.id, stock: share });
+    chosen.push({
+      channelSkuId: candidate.id,
+      code: ours.sku,
+      id: ours.id,
+      stock: share,
+      before: ours.available_stock,
+    });
   }
   if (chosen.length < options.skus) {
     throw new CommandFailure(
@@ -144,6 +151,7 @@ async function prepareSkus(
       "Bursts before this one are still being worked off, or left orders short: raise their stock or cancel them, or start with a new CREATORFLOW_HOME.",
     );
   }
+  for (const sku of chosen) await addUnits(api, sku.id, sku.stock - sku.before);
   return chosen;
 }
 
@@ -167,16 +175,12 @@ async function untilTakenIn(
   }
 }
 
-async function countTo(
-  api: ApiClient,
-  sku: { readonly id: string; readonly available_stock: number },
-  units: number,
-): Promise<void> {
-  let missing = units - sku.available_stock;
+async function addUnits(api: ApiClient, skuId: string, units: number): Promise<void> {
+  let missing = units;
   while (missing !== 0) {
     const quantity = Math.max(-adjustMaximum, Math.min(adjustMaximum, missing));
     await api.post(
-      `/api/inventory/products/${sku.id}/adjust`,
+      `/api/inventory/products/${skuId}/adjust`,
       { quantity, reason: "Counted for a simulated burst" },
       adjustAnswer,
     );
