@@ -193,6 +193,7 @@ const cancelledOrder: ChannelOrder = {
   createdAt: "2026-01-01T00:00:00.000Z",
   updatedAt: "2026-01-01T00:00:00.000Z",
   paidAt: null,
+  fulfilledBy: "seller",
   shipping: "channel",
   warehouseId: null,
   shipBy: null,

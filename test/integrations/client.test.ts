@@ -191,6 +191,7 @@ describe("recorded answers", () => {
         onHold: false,
         createdAt: "2026-11-18T11:06:40.000Z",
         paidAt: "2026-11-18T11:07:40.000Z",
+        fulfilledBy: "seller",
         shipping: "channel",
         totalMinor: 2_897,
         currency: "GBP",

@@ -69,6 +69,16 @@ describe("an order's translation", () => {
     expect(translate({ status: word }).status).toBe(status);
   });
 
+  it.each([
+    ["FULFILLMENT_BY_SELLER", "seller"],
+    [undefined, "seller"],
+    ["FULFILLMENT_BY_TIKTOK", "channel"],
+    ["FULFILLMENT_BY_DILAYANI_TOKOPEDIA", "channel"],
+    ["FULFILLMENT_BY_SOMEBODY_NEW", "channel"],
+  ])("takes units from the seller's stock only when it says so: %s", (word, whose) => {
+    expect(translate({ fulfillment_type: word }).fulfilledBy).toBe(whose);
+  });
+
   it("holds an order that TikTok Shop holds, by status or by flag", () => {
     expect(translate({ status: "ON_HOLD" }).onHold).toBe(true);
     expect(translate({ is_on_hold_order: true }).onHold).toBe(true);

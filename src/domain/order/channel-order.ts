@@ -52,6 +52,8 @@ export interface ChannelOrder {
   /** Whole seconds on TikTok Shop, and the time of the last *status* change only. */
   readonly updatedAt: string;
   readonly paidAt: string | null;
+  /** Whose stock it comes from: the seller's, or units that lie in the channel's own warehouse and are none of ours. */
+  readonly fulfilledBy: "seller" | "channel";
   /** Who ships: the channel's own logistics, or the seller with a carrier of their own. */
   readonly shipping: "channel" | "seller";
   readonly warehouseId: ChannelWarehouseId | null;

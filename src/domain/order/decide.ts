@@ -35,7 +35,7 @@ export function receiveOrder(snapshot: ChannelOrder, context: SnapshotContext): 
     trackingNumber: snapshot.trackingNumber,
     shipmentRefusal: null,
     cancelRequest: null,
-    lines: snapshot.lines.map((line) => newLine(line, context)),
+    lines: snapshot.lines.map((line) => newLine(line, snapshot, context)),
   };
   const received: OrderEvent = {
     kind: "order_received",
@@ -46,7 +46,7 @@ export function receiveOrder(snapshot: ChannelOrder, context: SnapshotContext): 
     isArranged(snapshot.status) &&
     context.stockOpenedAt !== null &&
     snapshot.createdAt <= context.stockOpenedAt;
-  if (leftBeforeOpening) {
+  if (leftBeforeOpening || snapshot.fulfilledBy === "channel") {
     return {
       state: { ...fresh, lines: fresh.lines.map((line) => ({ ...line, stage: "untracked" })) },
       events: [received, { kind: "lines_untracked", lineIds: fresh.lines.map((line) => line.lineId) }],
@@ -57,14 +57,14 @@ export function receiveOrder(snapshot: ChannelOrder, context: SnapshotContext): 
   return { state: left.state, events: [received, ...cancelled.events, ...left.events] };
 }
 
-function newLine(line: ChannelLine, context: SnapshotContext): OrderLine {
+function newLine(line: ChannelLine, snapshot: ChannelOrder, context: SnapshotContext): OrderLine {
   return {
     lineId: line.lineId,
     skuId: context.skuIds.get(line.channelSkuId) ?? null,
     channelSkuId: line.channelSkuId,
     quantity: line.quantity,
     packageId: line.packageId,
-    stage: "new",
+    stage: snapshot.fulfilledBy === "channel" ? "untracked" : "new",
     generation: 1,
     rankedPaidAt: null,
   };
@@ -100,7 +100,7 @@ function takeDetails(order: OrderState, snapshot: ChannelOrder, context: Snapsho
   const known = new Map(order.lines.map((line) => [line.lineId, line]));
   const lines = snapshot.lines.map((line) => {
     const ours = known.get(line.lineId);
-    if (ours === undefined) return newLine(line, context);
+    if (ours === undefined) return newLine(line, snapshot, context);
     const skuId = ours.skuId ?? context.skuIds.get(line.channelSkuId) ?? null;
     const packageId = line.packageId ?? ours.packageId;
     return skuId === ours.skuId && packageId === ours.packageId ? ours : { ...ours, skuId, packageId };

@@ -35,6 +35,9 @@ export function translateOrder(wire: WireOrder): ChannelOrder {
     createdAt: wire.create_time,
     updatedAt: wire.update_time,
     paidAt: wire.paid_time ?? null,
+    // Everything but the seller's own stock lies in a warehouse of the platform (TikTok, or Dilayani in Indonesia).
+    fulfilledBy:
+      (wire.fulfillment_type ?? "FULFILLMENT_BY_SELLER") === "FULFILLMENT_BY_SELLER" ? "seller" : "channel",
     shipping: wire.shipping_type === "SELLER" ? "seller" : "channel",
     warehouseId: wire.warehouse_id == null ? null : asId(wire.warehouse_id),
     shipBy: wire.rts_sla_time ?? null,

@@ -65,6 +65,7 @@ export const orderSchema = z.object({
   create_time: time,
   update_time: time,
   paid_time: timeOrNull,
+  fulfillment_type: z.string().nullish().catch(null),
   shipping_type: z.string().nullish().catch(null),
   warehouse_id: idOrNull,
   rts_sla_time: timeOrNull,

@@ -84,6 +84,28 @@ describe("an order first seen", () => {
   });
 });
 
+describe("an order that the channel fulfils from its own warehouse", () => {
+  test.each(channelStatuses)("never touches our stock, first seen as %s", (status) => {
+    const seen = snapshot(status, {
+      fulfilledBy: "channel",
+      lines: [aLine("1", { status }), aLine("2", { status })],
+    });
+    const { state } = receiveOrder(seen, contextOf(seen, {}));
+    expect(stagesOf(state)).toEqual(["untracked", "untracked"]);
+    expect(commandsFor(state)).toEqual([]);
+  });
+
+  test("is followed to its end, with lines that are added later untracked too", () => {
+    const first = snapshot("awaiting_shipment", { fulfilledBy: "channel" });
+    const { state } = receiveOrder(first, contextOf(first, {}));
+    const later = snapshot("cancelled", { fulfilledBy: "channel", lines: [aLine("1"), aLine("2")] });
+    const ended = takeSnapshot(state, later, contextOf(later, {})).state;
+    expect(ended.channelStatus).toBe("cancelled");
+    expect(stagesOf(ended)).toEqual(["untracked", "untracked"]);
+    expect(commandsFor(ended)).toEqual([]);
+  });
+});
+
 describe("a SKU that is not in the catalogue", () => {
   const unknown = (status: "unpaid" | "awaiting_shipment" | "awaiting_collection") => {
     const news = snapshot(status);

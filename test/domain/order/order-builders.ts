@@ -52,6 +52,7 @@ export function snapshot(status: ChannelStatus, overrides: Partial<ChannelOrder>
     createdAt: at(1),
     updatedAt: at(1),
     paidAt: unpaidOnly.includes(status) ? null : at(2),
+    fulfilledBy: "seller",
     shipping: "channel",
     warehouseId: null,
     shipBy: null,
