@@ -22,7 +22,12 @@ export interface WorkersOptions {
   readonly queuePrefix?: string;
   /** Workflows kept in memory by the orders' Worker; 0 replays each from its start, to find what is not deterministic. */
   readonly cachedWorkflowsMaximum?: number;
+  /** Seconds that what is under way has to end when the Workers are stopped; then they stop anyway. */
+  readonly drainSeconds?: number;
 }
+
+/** `npm start` ends a worker that has not drained after 5 s. */
+const drainSecondsDefault = 4;
 
 export interface RunningWorkers {
   /** Lets what is under way end, within bounds, then stops. */
@@ -43,12 +48,13 @@ export async function bundleWorkflows(): Promise<WorkflowBundleWithSourceMap> {
 export async function startWorkers(options: WorkersOptions): Promise<RunningWorkers> {
   const { connection, namespace, activities, bundle, queuePrefix } = options;
   const queues = taskQueues(queuePrefix);
+  const drainSeconds = options.drainSeconds ?? drainSecondsDefault;
   const shared = {
     connection,
     namespace,
     activities,
-    shutdownGraceTime: "3s",
-    shutdownForceTime: "4s",
+    shutdownGraceTime: (drainSeconds - 1) * 1_000,
+    shutdownForceTime: drainSeconds * 1_000,
   } as const;
   const workflows = {
     ...shared,

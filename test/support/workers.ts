@@ -35,6 +35,7 @@ export async function startTestWorkers(
       logger: silent,
       queuePrefix: temporal.taskQueuePrefix,
     }),
+    drainSeconds: 30,
     ...options,
   });
 }
