@@ -1,5 +1,6 @@
 import { sql } from "kysely";
 import { mapWarehouses, takeInListing } from "../db/catalogue.ts";
+import { isRefusedByDatabase } from "../db/failure.ts";
 import { withTenant } from "../db/tenant.ts";
 import type { ChannelSkuId, ChannelWarehouseId, LocationId } from "../domain/ids.ts";
 import type { ChannelProduct, ChannelStock, ShopKey } from "../integrations/ports/sales-channel.ts";
@@ -109,23 +110,29 @@ async function takeInProducts(
       logger.warn({ channelSkuId: sku.channelSkuId }, "A SKU without a warehouse cannot be taken in");
       continue;
     }
-    const { isNew } = await withTenant(db, shop.tenantId, (transaction) =>
-      takeInListing(transaction, shop.tenantId, shop.shopId, {
-        channelProductId: product.productId,
-        channelSkuId: sku.channelSkuId,
-        productTitle: product.title,
-        code: sku.sellerSku ?? sku.channelSkuId,
-        name: sku.name === null ? product.title : `${product.title}, ${sku.name}`,
-        warehouseIds,
-        opening: levels.flatMap((level) => {
-          const locationId = locations.get(level.warehouseId);
-          return locationId === undefined
-            ? []
-            : [{ locationId, quantity: level.available + level.committed }];
+    try {
+      const { isNew } = await withTenant(db, shop.tenantId, (transaction) =>
+        takeInListing(transaction, shop.tenantId, shop.shopId, {
+          channelProductId: product.productId,
+          channelSkuId: sku.channelSkuId,
+          productTitle: product.title,
+          code: sku.sellerSku ?? sku.channelSkuId,
+          name: sku.name === null ? product.title : `${product.title}, ${sku.name}`,
+          warehouseIds,
+          opening: levels.flatMap((level) => {
+            const locationId = locations.get(level.warehouseId);
+            return locationId === undefined
+              ? []
+              : [{ locationId, quantity: level.available + level.committed }];
+          }),
         }),
-      }),
-    );
-    if (isNew) taken += 1;
+      );
+      if (isNew) taken += 1;
+    } catch (error) {
+      // One SKU that cannot be stored must not keep the others, or the orders that wait for them, from being taken in.
+      if (!isRefusedByDatabase(error)) throw error;
+      logger.error({ err: error, channelSkuId: sku.channelSkuId }, "A SKU of the channel cannot be stored");
+    }
   }
   return taken;
 }

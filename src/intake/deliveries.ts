@@ -68,14 +68,17 @@ async function dispatchOrders(
     ids.flatMap((orderId) => (byOrder.get(orderId) ?? []).map(({ id }) => id));
   try {
     const fetched = await channel.fetchOrders(shop, orderIds, 2);
-    await takeOrders(
+    const taken = await takeOrders(
       dependencies,
       shop,
       fetched,
       (orderId) => `webhook ${byOrder.get(orderId)?.at(-1)?.id ?? ""}`,
     );
-    const found = new Set(fetched.map(({ order }) => order.orderId));
-    await completeDeliveries(db, idsOf([...found]));
+    for (const order of taken) {
+      if (order.fate === "refused") await failDeliveries(db, idsOf([order.orderId]), order.reason, timeScale);
+      else await completeDeliveries(db, idsOf([order.orderId]));
+    }
+    const found = new Set(taken.map(({ orderId }) => orderId));
     const missing = orderIds.filter((orderId) => !found.has(orderId));
     await failDeliveries(db, idsOf(missing), "The channel does not know the order (yet)", timeScale);
   } catch (error) {

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import pMap from "p-map";
 import { findSkusByChannel } from "../db/catalogue.ts";
+import { isRefusedByDatabase } from "../db/failure.ts";
 import { encrypt } from "../db/encryption.ts";
 import { type SnapshotFate, storeSnapshot } from "../db/orders.ts";
 import { withTenant } from "../db/tenant.ts";
@@ -14,15 +15,17 @@ import type { IntakeDependencies } from "./dependencies.ts";
 /** Orders of one shop that are stored and signalled at the same time. */
 const ordersAtOnceMaximum = 10;
 
-export interface TakenOrder {
-  readonly orderId: ChannelOrderId;
-  readonly fate: SnapshotFate;
-}
+/** What became of an order: its snapshot's fate, or that the database refuses it as it is, and why. */
+export type TakenOrder =
+  | { readonly orderId: ChannelOrderId; readonly fate: SnapshotFate }
+  | { readonly orderId: ChannelOrderId; readonly fate: "refused"; readonly reason: string };
 
 /**
  * Takes fetched orders in: SKUs that are not known yet are imported, each order's snapshot is stored, and the order's
  * workflow is told, started if need be. Poll and webhooks meet here. Taking the same in again changes nothing; who crashes
  * between storing and telling tells the next time, since the stored news is still unhandled.
+ *
+ * An order that the database refuses for a reason of its own does not keep the others from being taken in.
  *
  * @throws whatever the channel, Postgres or Temporal failed with first; what was taken in by then stays taken in.
  */
@@ -36,22 +39,35 @@ export async function takeOrders(
   return await pMap(
     fetched,
     async (each): Promise<TakenOrder> => {
-      const orderId = each.order.orderId;
-      const cause = causeOf(orderId);
-      const { fate, unhandled } = await withTenant(dependencies.db, shop.tenantId, (transaction) =>
-        storeSnapshot(transaction, shop.tenantId, shop.shopId, {
-          order: each.order,
-          recipient: sealRecipient(dependencies.secretKey, shop, each),
-          fetchBeganAt: each.fetchBeganAt,
-          contentHash: createHash("sha256").update(JSON.stringify(each.order)).digest("hex"),
-          cause,
-        }),
-      );
-      if (unhandled) await tellOrder(dependencies, shop, orderId, cause);
-      return { orderId, fate };
+      const { orderId } = each.order;
+      try {
+        return { orderId, fate: await takeOrder(dependencies, shop, each, causeOf(orderId)) };
+      } catch (error) {
+        if (!isRefusedByDatabase(error)) throw error;
+        return { orderId, fate: "refused", reason: error instanceof Error ? error.message : String(error) };
+      }
     },
     { concurrency: ordersAtOnceMaximum },
   );
+}
+
+async function takeOrder(
+  dependencies: IntakeDependencies,
+  shop: ShopKey,
+  fetched: FetchedOrder,
+  cause: string,
+): Promise<SnapshotFate> {
+  const { fate, unhandled } = await withTenant(dependencies.db, shop.tenantId, (transaction) =>
+    storeSnapshot(transaction, shop.tenantId, shop.shopId, {
+      order: fetched.order,
+      recipient: sealRecipient(dependencies.secretKey, shop, fetched),
+      fetchBeganAt: fetched.fetchBeganAt,
+      contentHash: createHash("sha256").update(JSON.stringify(fetched.order)).digest("hex"),
+      cause,
+    }),
+  );
+  if (unhandled) await tellOrder(dependencies, shop, fetched.order.orderId, cause);
+  return fate;
 }
 
 /** Tells an order's workflow to look, starting it when it does not run. */

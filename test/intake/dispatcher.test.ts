@@ -130,6 +130,28 @@ describe("the dispatcher", () => {
     },
   );
 
+  test("takes the neighbours in of an order that cannot be stored, and keeps its delivery with the reason", async () => {
+    const [good, bad] = [
+      await demo.placeOrder([{ skuId: demo.skus[7]!.id, quantity: 1 }]),
+      await demo.placeOrder([{ skuId: demo.skus[7]!.id, quantity: 1 }]),
+    ];
+    const [goodDelivery, badDelivery] = [await deliver(good), await deliver(bad)];
+    await dispatchDeliveries(
+      withChannel({
+        fetchOrders: async (...given) =>
+          (await demo.channel.fetchOrders(...given)).map((each) =>
+            each.order.orderId === bad ? { ...each, order: { ...each.order, currency: "POUNDS" } } : each,
+          ),
+      }),
+    );
+    expect(await deliveryOf(goodDelivery)).toMatchObject({ state: "processed" });
+    expect(await deliveryOf(badDelivery)).toMatchObject({
+      state: "waiting",
+      attempts: 1,
+      reason: expect.stringContaining("currency"),
+    });
+  });
+
   test("tells an order again whose stored news no workflow has handled", async () => {
     const orderId = await demo.placeOrder([{ skuId: demo.skus[4]!.id, quantity: 1 }]);
     const fetched = await demo.channel.fetchOrders(demo.shop, [orderId], 2);
