@@ -145,6 +145,7 @@ const causes: Readonly<Record<Hold, Partial<OrderState>>> = {
   shipment_refused: { shipmentRefusal: "the channel's words" },
   remorse: { channelOnHold: true },
   carrier: { shipping: "seller" },
+  no_package: { lines: [{ ...lineIn("held"), packageId: null }] },
 };
 const holds = Object.keys(causes) as readonly Hold[];
 

@@ -57,8 +57,11 @@ async function advance(
   order: LockedOrder,
   report: OrderReport,
 ): Promise<OrderStep> {
-  const latest =
-    order.handledVersion < order.snapshotVersion ? await getLatestSnapshot(transaction, order) : null;
+  const isNews = order.handledVersion < order.snapshotVersion;
+  // A SKU that was unknown may be in the catalogue by now, without any news of the order.
+  const hasUnknownSku =
+    order.state?.lines.some((line) => line.skuId === null && line.stage === "new") === true;
+  const latest = isNews || hasUnknownSku ? await getLatestSnapshot(transaction, order) : null;
   const events: OrderEvent[] = [];
   let state = order.state;
   const take = (decision: OrderDecision) => {
@@ -77,9 +80,9 @@ async function advance(
   }
   if (state === null) throw new Error(`Order ${order.id} was decided without a state`);
 
+  // Looked at in every round: a line whose waking came before its "short" was written down would wait for ever.
   const waits = state.lines.some((line) => line.stage === "short");
-  if (waits && report.news === true)
-    take(takeServed(state, await findHeldReservations(transaction, state.orderRef)));
+  if (waits) take(takeServed(state, await findHeldReservations(transaction, state.orderRef)));
   const cancelRefusal = takeWish(state, report, take);
 
   await saveDecision(transaction, tenantId, order, {

@@ -22,12 +22,35 @@ export function createShipmentActivities({ db, channel }: ActivityDependencies) 
     send: async (_shopId, items) => {
       const [first] = items;
       if (first === undefined) return [];
-      return await channel.arrangeShipments(
+      return await arrangeTogether(
         first.shop,
         items.map(({ packageId }) => packageId),
       );
     },
   });
+
+  /** A refusal of the whole call may be one package's fault: then each is asked for alone, and only it is refused. */
+  async function arrangeTogether(
+    shop: ShopKey,
+    packageIds: readonly ChannelPackageId[],
+  ): Promise<readonly ItemResult<ChannelPackageId>[]> {
+    try {
+      return await channel.arrangeShipments(shop, packageIds);
+    } catch (error) {
+      if (!(error instanceof ChannelFailure) || error.kind !== "refused") throw error;
+      if (packageIds.length === 1) {
+        const refused = {
+          ok: false,
+          channelCode: error.channelCode ?? "refused",
+          message: error.message,
+        } as const;
+        return packageIds.map((key) => ({ key, ...refused }));
+      }
+      const results: ItemResult<ChannelPackageId>[] = [];
+      for (const packageId of packageIds) results.push(...(await arrangeTogether(shop, [packageId])));
+      return results;
+    }
+  }
 
   /** What the channel itself says of the order: true when its shipment is arranged or further. */
   async function isArrangedAtChannel(order: OrderKey): Promise<boolean> {

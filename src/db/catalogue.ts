@@ -7,6 +7,7 @@ import {
   type SkuId,
   type TenantId,
 } from "../domain/ids.ts";
+import { appendToOutbox } from "./outbox.ts";
 import { applyInTransaction } from "./stock.ts";
 import type { TenantTransaction } from "./tenant.ts";
 
@@ -54,18 +55,52 @@ export async function takeInListing(
     })
     .returning("id")
     .executeTakeFirstOrThrow();
-  // A SKU that another shop opened already lies on the same shelf: its units are counted once.
-  for (const { locationId, quantity } of isNew ? listed.opening : []) {
+  for (const { locationId, quantity } of listed.opening) {
     await transaction
       .insertInto("stock_levels")
       .values({ tenant_id: tenantId, sku_id: skuId, location_id: locationId })
       .onConflict((conflict) => conflict.doNothing())
       .execute();
+    // A SKU that another shop opened already lies on the same shelf: its units are counted once.
+    if (!isNew) continue;
     await applyInTransaction(transaction, tenantId, skuId, [
       { kind: "open", listingId: listing.id, locationId, quantity },
     ]);
   }
+  await wakeOrdersWith(transaction, tenantId, shopId, listed.channelSkuId);
   return { skuId, isNew: true };
+}
+
+/** Orders that were held because they name this SKU can go on. */
+async function wakeOrdersWith(
+  transaction: TenantTransaction,
+  tenantId: TenantId,
+  shopId: ShopId,
+  channelSkuId: string,
+): Promise<void> {
+  const orders = await transaction
+    .selectFrom("order_lines as line")
+    .innerJoin("orders", (join) =>
+      join.onRef("orders.tenant_id", "=", "line.tenant_id").onRef("orders.id", "=", "line.order_id"),
+    )
+    .where("line.channel_sku_id", "=", channelSkuId)
+    .where("line.sku_id", "is", null)
+    .where("orders.shop_id", "=", shopId)
+    .select("orders.channel_order_id")
+    .distinct()
+    .execute();
+  await appendToOutbox(
+    transaction,
+    tenantId,
+    orders.map((order) => {
+      const orderRef = `${shopId}/${order.channel_order_id}`;
+      return {
+        kind: "wake_order" as const,
+        key: `listed ${channelSkuId} ${orderRef}`,
+        payload: { orderRef },
+      };
+    }),
+  );
 }
 
 async function saveSku(
@@ -158,17 +193,19 @@ async function addLocation(
   tenantId: TenantId,
   warehouse: { readonly name: string; readonly isDefault: boolean },
 ): Promise<string> {
-  const hasDefault = await transaction
+  const known = await transaction
     .selectFrom("locations")
     .where("is_default", "=", true)
     .select("id")
     .executeTakeFirst();
+  // A seller's default warehouse is one shelf, in whichever shop's words: its units must be counted once.
+  if (warehouse.isDefault && known !== undefined) return known.id;
   const location = await transaction
     .insertInto("locations")
     .values({
       tenant_id: tenantId,
       name: warehouse.name,
-      is_default: warehouse.isDefault && hasDefault === undefined,
+      is_default: warehouse.isDefault,
     })
     .returning("id")
     .executeTakeFirstOrThrow();

@@ -53,7 +53,7 @@ export async function takeInShop(
   await withTenant(dependencies.db, shop.tenantId, (transaction) =>
     transaction
       .updateTable("shops")
-      .set({ status: "connected", opened_at: sql`coalesce(opened_at, clock_timestamp())` })
+      .set({ opened_at: sql`coalesce(opened_at, clock_timestamp())` })
       .where("id", "=", shop.shopId)
       .execute(),
   );
@@ -67,6 +67,15 @@ export async function takeInShop(
     pageToken = page.nextPageToken;
     onProgress({ skus, orders });
   } while (pageToken !== null);
+
+  // Only now: whoever is killed before this line begins again, and no open order is left behind.
+  await withTenant(dependencies.db, shop.tenantId, (transaction) =>
+    transaction
+      .updateTable("shops")
+      .set({ status: "connected", status_reason: null })
+      .where("id", "=", shop.shopId)
+      .execute(),
+  );
   return { skus, orders };
 }
 

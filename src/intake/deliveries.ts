@@ -82,6 +82,10 @@ async function dispatchOrders(
     const missing = orderIds.filter((orderId) => !found.has(orderId));
     await failDeliveries(db, idsOf(missing), "The channel does not know the order (yet)", timeScale);
   } catch (error) {
+    if (error instanceof ChannelFailure && (error.kind === "refused" || error.kind === "malformed")) {
+      await dispatchApart(dependencies, shop, byOrder, orderIds, error);
+      return;
+    }
     const retryAt = error instanceof ChannelFailure ? error.retryAt : null;
     logger.warn(
       { err: error, ...shop, orders: orderIds.length },
@@ -94,4 +98,25 @@ async function dispatchOrders(
       error instanceof Error ? error.message : String(error),
     );
   }
+}
+
+/**
+ * The channel will not talk about these orders together. One of them may be at fault, so they are asked for in halves until
+ * it stands alone; its delivery counts an attempt and is parked in the end, and its neighbours go on.
+ */
+async function dispatchApart(
+  dependencies: IntakeDependencies,
+  shop: ShopKey,
+  byOrder: ReadonlyMap<ChannelOrderId, readonly ClaimedDelivery[]>,
+  orderIds: readonly ChannelOrderId[],
+  failure: ChannelFailure,
+): Promise<void> {
+  if (orderIds.length === 1) {
+    const ids = orderIds.flatMap((orderId) => (byOrder.get(orderId) ?? []).map(({ id }) => id));
+    await failDeliveries(dependencies.db, ids, failure.message, dependencies.timeScale);
+    return;
+  }
+  const middle = Math.ceil(orderIds.length / 2);
+  await dispatchOrders(dependencies, shop, byOrder, orderIds.slice(0, middle));
+  await dispatchOrders(dependencies, shop, byOrder, orderIds.slice(middle));
 }

@@ -20,7 +20,7 @@ export function startDispatcher(dependencies: IntakeDependencies): Loop {
       restMilliseconds: 500,
       logger,
     }),
-    startLoop("connecting shops", () => connectShops(dependencies), { restMilliseconds: 1_000, logger }),
+    startLoop("connecting shops", () => connectShops(dependencies), { restMilliseconds: 2_000, logger }),
     startLoop("sweep", () => sweepUnhandledOrders(dependencies).then(() => 0), {
       restMilliseconds: 15_000,
       logger,

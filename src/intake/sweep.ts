@@ -1,4 +1,4 @@
-import { listShops } from "../db/shops.ts";
+import { type ConnectedShop, listShops } from "../db/shops.ts";
 import { findUnhandledOrders } from "../db/orders.ts";
 import { withTenant } from "../db/tenant.ts";
 import type { IntakeDependencies } from "./dependencies.ts";
@@ -17,11 +17,13 @@ const unhandledSeconds = 30;
 export async function sweepUnhandledOrders(dependencies: IntakeDependencies): Promise<number> {
   let told = 0;
   for (const shop of await listShops(dependencies.db, "connected")) {
-    const orderIds = await withTenant(dependencies.db, shop.tenantId, (transaction) =>
-      findUnhandledOrders(transaction, shop.shopId, unhandledSeconds),
-    );
-    for (const orderId of orderIds) await tellOrder(dependencies, shop, orderId, "swept: unhandled news");
-    told += orderIds.length;
+    await forShop(dependencies, shop, "sweeping", async () => {
+      const orderIds = await withTenant(dependencies.db, shop.tenantId, (transaction) =>
+        findUnhandledOrders(transaction, shop.shopId, unhandledSeconds),
+      );
+      for (const orderId of orderIds) await tellOrder(dependencies, shop, orderId, "swept: unhandled news");
+      told += orderIds.length;
+    });
   }
   return told;
 }
@@ -32,10 +34,31 @@ export async function sweepUnhandledOrders(dependencies: IntakeDependencies): Pr
  * @returns how many shops were connected.
  */
 export async function connectShops(dependencies: IntakeDependencies): Promise<number> {
-  const shops = await listShops(dependencies.db, "connecting");
-  for (const shop of shops) {
-    const taken = await takeInShop(dependencies, shop);
-    dependencies.logger.info({ ...shop, ...taken }, "A shop is connected");
+  let connected = 0;
+  for (const shop of await listShops(dependencies.db, "connecting")) {
+    await forShop(dependencies, shop, "connecting", async () => {
+      const taken = await takeInShop(dependencies, shop);
+      dependencies.logger.info({ ...shop, ...taken }, "A shop is connected");
+      connected += 1;
+    });
   }
-  return shops.length;
+  return connected;
+}
+
+/** One shop's trouble is its own: it is written down for people, and the shops behind it have their turn. */
+async function forShop(
+  { db, logger }: IntakeDependencies,
+  shop: ConnectedShop,
+  doing: string,
+  work: () => Promise<void>,
+): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    logger.warn({ err: error, ...shop, doing }, "A shop's turn failed and comes again");
+    const reason = `${doing}: ${error instanceof Error ? error.message : String(error)}`;
+    await withTenant(db, shop.tenantId, (transaction) =>
+      transaction.updateTable("shops").set({ status_reason: reason }).where("id", "=", shop.shopId).execute(),
+    );
+  }
 }

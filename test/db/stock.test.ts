@@ -1,6 +1,8 @@
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { mapWarehouses, takeInListing } from "../../src/db/catalogue.ts";
 import type { Database } from "../../src/db/connection.ts";
+import { asId } from "../../src/domain/ids.ts";
 import { applyStockBatch } from "../../src/db/stock.ts";
 import { withTenant } from "../../src/db/tenant.ts";
 import type { StockOperation } from "../../src/domain/stock/operation.ts";
@@ -148,6 +150,47 @@ describe("a batch in the database", () => {
     expect(outcome.answers).toEqual([{ outcome: "refused", reason: "poisoned" }]);
     expect(await stockOf(db, shop.tenantId, skuId)).toEqual({ onHand: 5, reserved: 0 });
   });
+});
+
+test("a second shop of the same SKU sells from the same shelf, and its units are counted once", async () => {
+  const skuId = await seedSku(db, shop, 50);
+  const secondShop = await withTenant(db, shop.tenantId, async (transaction) => {
+    const { code } = await transaction
+      .selectFrom("skus")
+      .where("id", "=", skuId)
+      .select("code")
+      .executeTakeFirstOrThrow();
+    const row = await transaction
+      .insertInto("shops")
+      .values({
+        tenant_id: shop.tenantId,
+        channel: "tiktok-shop",
+        channel_shop_id: crypto.randomUUID(),
+        name: "Second shop",
+        region: "GB",
+      })
+      .returning("id")
+      .executeTakeFirstOrThrow();
+    const shopId = asId<"Shop">(row.id);
+    const locations = await mapWarehouses(transaction, shop.tenantId, shopId, [
+      { warehouseId: "second-warehouse", name: "Main warehouse, in other words", isDefault: true },
+    ]);
+    const locationId = locations.get("second-warehouse")!;
+    const taken = await takeInListing(transaction, shop.tenantId, shopId, {
+      channelProductId: "second-product",
+      channelSkuId: "second-sku",
+      productTitle: "The same",
+      code,
+      name: "The same",
+      warehouseIds: ["second-warehouse"],
+      opening: [{ locationId, quantity: 50 }],
+    });
+    return { skuId: taken.skuId, locationId };
+  });
+  expect(secondShop.skuId).toBe(skuId);
+  expect(await stockOf(db, shop.tenantId, skuId)).toEqual({ onHand: 50, reserved: 0 });
+  const fromThere = { ...reserve("second-shop"), locationId: secondShop.locationId };
+  expect((await applyStockBatch(db, shop.tenantId, skuId, [fromThere])).answers[0]?.outcome).toBe("reserved");
 });
 
 describe("the database itself refuses", () => {

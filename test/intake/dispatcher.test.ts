@@ -1,15 +1,17 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { withTenant } from "../../src/db/tenant.ts";
-import type { ChannelOrderId } from "../../src/domain/ids.ts";
+import { asId, type ChannelOrderId } from "../../src/domain/ids.ts";
 import { dispatchDeliveries } from "../../src/intake/deliveries.ts";
 import { outboxClasses, workOffOutbox } from "../../src/intake/outbox.ts";
-import { sweepUnhandledOrders } from "../../src/intake/sweep.ts";
+import { takeInSkus } from "../../src/intake/catalogue.ts";
+import { connectShops, sweepUnhandledOrders } from "../../src/intake/sweep.ts";
 import { takeOrders } from "../../src/intake/take-orders.ts";
 import { ChannelFailure } from "../../src/integrations/ports/failure.ts";
 import type { SalesChannel } from "../../src/integrations/ports/sales-channel.ts";
 import type { RunningWorkers } from "../../src/workers.ts";
 import { orderWorkflowId } from "../../src/workflows/addressing.ts";
 import { type DemoShop, orderOf, startDemoShop } from "../support/demo-shop.ts";
+import { seedShop } from "../support/seed.ts";
 import { until } from "../support/until.ts";
 import { startTestWorkers } from "../support/workers.ts";
 
@@ -150,6 +152,76 @@ describe("the dispatcher", () => {
       attempts: 1,
       reason: expect.stringContaining("currency"),
     });
+  });
+
+  test("lets an id that the channel refuses keep no other order waiting, and parks it alone", async () => {
+    const good = await demo.placeOrder([{ skuId: demo.skus[8]!.id, quantity: 1 }]);
+    const [goodDelivery, badDelivery] = [await deliver(good), await deliver("TEST_ORDER_ID")];
+    await makeDue();
+    await dispatchDeliveries(demo.intake);
+    expect(await deliveryOf(goodDelivery)).toMatchObject({ state: "processed" });
+    expect(await deliveryOf(badDelivery)).toMatchObject({ state: "waiting", attempts: 1 });
+    for (let attempt = 0; attempt < 6; attempt += 1) {
+      await makeDue();
+      await dispatchDeliveries(demo.intake);
+    }
+    expect(await deliveryOf(badDelivery)).toMatchObject({
+      state: "parked",
+      reason: expect.stringContaining("refused"),
+    });
+  });
+
+  test("wakes an order whose SKU was unknown once the SKU is in the catalogue", async () => {
+    const sku = demo.skus[9]!;
+    const orderId = await demo.placeOrder([{ skuId: sku.id, quantity: 1 }]);
+    const unlist = (by: string) =>
+      demo.database.asSuperuser(
+        "update listings set channel_sku_id = $1 || channel_sku_id where channel_sku_id = $2",
+        [by, sku.id],
+      );
+    await unlist("away-");
+    const blind = withChannel({ findProductsBySku: () => Promise.resolve([]) });
+    await takeOrders(blind, demo.shop, await demo.channel.fetchOrders(demo.shop, [orderId], 2), () => "test");
+    await until("held", async () => (await orderOf(demo.db, demo.shop, orderId))?.hold === "unknown_sku");
+    await takeInSkus(demo.intake, demo.shop, [asId<"ChannelSku">(sku.id)]);
+    await until("reserved", async () => {
+      await workOffOutbox(demo.intake, outboxClasses.workflows);
+      return (await orderOf(demo.db, demo.shop, orderId))?.stages[0] === "held";
+    });
+  });
+
+  test("connects a shop whole or not yet: a failure half-way leaves no open order behind", async () => {
+    const orderId = await demo.placeOrder([{ skuId: demo.skus[10]!.id, quantity: 1 }]);
+    const status = async () =>
+      (
+        await demo.database.asSuperuser<{ status: string; status_reason: string | null }>(
+          "select status, status_reason from shops where id = $1",
+          [demo.shop.shopId],
+        )
+      )[0];
+    await demo.database.asSuperuser("update shops set status = 'connecting' where id = $1", [
+      demo.shop.shopId,
+    ]);
+    await connectShops(
+      withChannel({ searchOrders: () => Promise.reject(new ChannelFailure("unavailable", "cut off")) }),
+    );
+    expect(await status()).toMatchObject({
+      status: "connecting",
+      status_reason: expect.stringContaining("cut off"),
+    });
+    expect(await connectShops(demo.intake)).toBe(1);
+    expect(await status()).toEqual({ status: "connected", status_reason: null });
+    expect(await orderOf(demo.db, demo.shop, orderId)).not.toBeNull();
+  });
+
+  test("connects the shops behind one that cannot be connected", async () => {
+    await demo.database.asSuperuser("update shops set status = 'connecting' where id = $1", [
+      demo.shop.shopId,
+    ]);
+    const other = await seedShop(demo.db);
+    await demo.database.asSuperuser("update shops set status = 'connecting' where id = $1", [other.shopId]);
+    expect(await connectShops(demo.intake)).toBe(1);
+    await demo.database.asSuperuser("update shops set status = 'disconnected' where id = $1", [other.shopId]);
   });
 
   test("tells an order again whose stored news no workflow has handled", async () => {

@@ -2,6 +2,8 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { asId, type ChannelOrderId } from "../../src/domain/ids.ts";
 import { takeOrders } from "../../src/intake/take-orders.ts";
 import { outboxClasses, workOffOutbox } from "../../src/intake/outbox.ts";
+import { ChannelFailure } from "../../src/integrations/ports/failure.ts";
+import type { SalesChannel } from "../../src/integrations/ports/sales-channel.ts";
 import { prove } from "../../src/proof/proof.ts";
 import type { RunningWorkers } from "../../src/workers.ts";
 import { orderWorkflowId, taskQueues } from "../../src/workflows/addressing.ts";
@@ -32,16 +34,20 @@ function freshSku() {
   return sku;
 }
 
+/** The product's activities in this process, as a Worker would call them. */
+const activitiesOf = ({ db, channel, temporal }: Pick<DemoShop, "db" | "channel" | "temporal">) =>
+  createActivities({
+    db,
+    channel,
+    client: temporal.client,
+    logger: silent,
+    queuePrefix: temporal.taskQueuePrefix,
+  });
+
 /** Counts units in or out by hand, through the SKU's entity. */
 async function adjust(channelSkuId: string, quantity: number): Promise<void> {
   const { skuId } = await stockOfChannelSku(demo.db, demo.shop.tenantId, channelSkuId);
-  const activities = createActivities({
-    db: demo.db,
-    channel: demo.channel,
-    client: demo.temporal.client,
-    logger: silent,
-    queuePrefix: demo.temporal.taskQueuePrefix,
-  });
+  const activities = activitiesOf(demo);
   const [answer] = await activities.requestStock({
     tenantId: demo.shop.tenantId,
     operations: [
@@ -235,6 +241,75 @@ describe("an order", () => {
     await workOffOutbox(demo.intake, outboxClasses.workflows);
     await untilOrder(second, "the paid order served", (order) => order.stages[0] === "held");
     expect((await orderOf(demo.db, demo.shop, first))?.stages).toEqual(["short"]);
+  });
+
+  test("takes units in that were served before its shortage was written down, as after a crash between the two", async () => {
+    const sku = freshSku();
+    const { skuId } = await stockOfChannelSku(demo.db, demo.shop.tenantId, sku.id);
+    await adjust(sku.id, -sku.available);
+    const orderId = await demo.placeOrder([{ skuId: sku.id, quantity: 1 }], { oversell: true });
+    const [fetched] = await demo.channel.fetchOrders(demo.shop, [orderId], 2);
+    const key = { ...demo.shop, orderId };
+    const untold = { ...demo.intake, client: { workflow: { signalWithStart: () => Promise.resolve() } } };
+    await takeOrders(untold as never, demo.shop, [fetched!], () => "test");
+    const activities = activitiesOf(demo);
+    const step = await activities.advanceOrder({ ...key, report: { news: true } });
+    const [command] = step.commands;
+    if (command?.kind !== "stock") throw new Error("The order should ask for units");
+    const asked = {
+      tenantId: demo.shop.tenantId,
+      operations: [{ skuId: asId<"Sku">(skuId), operation: command.operation }],
+    };
+    expect(await activities.requestStock(asked)).toEqual([{ outcome: "short" }]);
+    // Here the process died. Units come, the queue is served, and its waking finds an order that does not know yet.
+    await adjust(sku.id, 1);
+    await workOffOutbox(demo.intake, outboxClasses.workflows);
+    await untilOrder(orderId, "the units taken in", (order) => order.stages[0] === "held");
+  });
+
+  test("is cancelled once when the wish is told again, as after a crash", async () => {
+    const sku = freshSku();
+    const orderId = await orderIn("on_hold", [{ skuId: sku.id, quantity: 1 }]);
+    const activities = activitiesOf(demo);
+    const wish = { ...demo.shop, orderId, report: { cancelWish: { reason: "Damaged", by: null } } };
+    const [first, again] = [await activities.advanceOrder(wish), await activities.advanceOrder(wish)];
+    expect([first.cancelRefusal, again.cancelRefusal]).toEqual([null, null]);
+    const events = (await orderOf(demo.db, demo.shop, orderId))?.events.filter(
+      (event) => event.kind === "cancel_requested",
+    );
+    expect(events).toHaveLength(1);
+  });
+
+  test("is shipped although another order of the same call is refused", async () => {
+    const refusing: SalesChannel = {
+      ...demo.channel,
+      arrangeShipments: (shop, packageIds) =>
+        packageIds.length > 1 || packageIds[0] === "bad"
+          ? Promise.reject(
+              new ChannelFailure("refused", "package bad is invalid", { channelCode: "36009004" }),
+            )
+          : demo.channel.arrangeShipments(shop, packageIds),
+    };
+    const sku = freshSku();
+    const orderId = await demo.placeOrder([{ skuId: sku.id, quantity: 1 }]);
+    for (const step of ["pay", "release"]) await move(orderId, step);
+    const [fetched] = await demo.channel.fetchOrders(demo.shop, [orderId], 2);
+    const activities = activitiesOf({ ...demo, channel: refusing });
+    const [good, bad] = await Promise.all([
+      activities.arrangeShipment({
+        ...demo.shop,
+        orderId,
+        packageIds: [fetched!.order.lines[0]!.packageId!],
+      }),
+      activities.arrangeShipment({
+        ...demo.shop,
+        orderId: asId<"ChannelOrder">("1"),
+        packageIds: [asId<"ChannelPackage">("bad")],
+      }),
+    ]);
+    expect(good).toMatchObject({ arranged: true });
+    expect(bad).toMatchObject({ arranged: false, reason: expect.stringContaining("invalid") });
+    await news(orderId);
   });
 
   test("is not moved by news that come twice, late, or in the wrong order", async () => {

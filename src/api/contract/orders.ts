@@ -27,6 +27,7 @@ export const holdSchema = z
     "shortage",
     "unknown_sku",
     "carrier",
+    "no_package",
     "shipment_refused",
     "cancel_requested",
     "cancelling",

@@ -142,8 +142,13 @@ function isUnavailable(error: unknown): boolean {
 }
 
 /** The last net below the schemas: a value that no column or cast can take is the caller's mistake. */
-const unusableCodes: ReadonlySet<unknown> = new Set(["22003", "22007", "22008", "22021", "22P02", "22P05"]);
+const dataException = /^22/;
 
 function isUnusableValue(error: unknown): boolean {
-  return error instanceof Error && "code" in error && unusableCodes.has(error.code);
+  return (
+    error instanceof Error &&
+    "code" in error &&
+    typeof error.code === "string" &&
+    dataException.test(error.code)
+  );
 }

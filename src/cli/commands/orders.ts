@@ -12,7 +12,7 @@ export function addOrderCommands(program: Command, context: CommandContext): voi
     .option("--status <status>", "pending, processing, fulfilled, delivered, cancelled or returned")
     .option(
       "--hold <hold>",
-      "shortage, remorse, unknown_sku, carrier, shipment_refused, cancel_requested, cancelling",
+      "shortage, remorse, unknown_sku, carrier, no_package, shipment_refused, cancel_requested, cancelling",
     )
     .option("--needs-attention", "only orders that wait for a person")
     .option("--search <text>", "beginning of an order's number or of a SKU's code")

@@ -25,7 +25,7 @@ async function orders(db: Kysely<unknown>): Promise<void> {
        cancel_state text check (cancel_state in ('requested', 'accepted', 'refused')),
        cancel_reason text,
        cancel_requested_by uuid,
-       hold text check (hold in ('remorse', 'shortage', 'unknown_sku', 'carrier', 'shipment_refused', 'cancel_requested', 'cancelling')),
+       hold text check (hold in ('remorse', 'shortage', 'unknown_sku', 'carrier', 'no_package', 'shipment_refused', 'cancel_requested', 'cancelling')),
        next_step text not null,
        needs_attention boolean not null default false,
        snapshot_version integer not null,

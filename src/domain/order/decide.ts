@@ -377,7 +377,12 @@ export function requestCancel(
       explanation: "The carrier has the parcel: the buyer can ask for a return.",
     };
   }
-  if (order.cancelRequest !== null && order.cancelRequest.state !== "refused") {
+  const pending = order.cancelRequest;
+  if (pending?.state === "requested" && pending.reason === wish.reason && pending.by === wish.by) {
+    // The same wish told again, as after a crash: it is on its way.
+    return { state: order, events: [] };
+  }
+  if (pending !== null && pending.state !== "refused") {
     return { refused: "already_requested", explanation: "The cancellation is with the channel already." };
   }
   return {

@@ -73,6 +73,7 @@ export type Hold =
   | "cancel_requested"
   | "shipment_refused"
   | "carrier"
+  | "no_package"
   | "remorse";
 
 export function holdOf(order: OrderState): Hold | null {
@@ -86,6 +87,9 @@ export function holdOf(order: OrderState): Hold | null {
   if (order.shipmentRefusal !== null) return "shipment_refused";
   if (order.channelOnHold || order.channelStatus === "on_hold") return "remorse";
   if (order.shipping === "seller" && isToBeShipped(order.channelStatus)) return "carrier";
+  const leaving = order.lines.filter((line) => line.stage === "held");
+  const unnamed = leaving.length > 0 && leaving.every((line) => line.packageId === null);
+  if (unnamed && isToBeShipped(order.channelStatus)) return "no_package";
   return null;
 }
 
@@ -111,6 +115,8 @@ export function nextStepOf(order: OrderState): string {
       return `The channel declined the shipment (${order.shipmentRefusal ?? "no reason"}): look at the order in the Seller Center.`;
     case "carrier":
       return "Ships with the seller's own carrier: hand it over and enter the tracking number.";
+    case "no_package":
+      return "The channel has named no package to ship: arrange the shipment in the Seller Center.";
     case "remorse":
       return "Paid. The buyer may still cancel; ships when the channel releases it.";
     case null:

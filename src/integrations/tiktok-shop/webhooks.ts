@@ -87,7 +87,7 @@ export function readWebhook(rawBody: Buffer, receivedAt: Date): WebhookReading {
       hashKey(rawBody, receivedAt),
     channelShopId: shop_id,
     sellerOpenId: seller_open_id,
-    orderId: topicsOfOneOrder.has(topic) ? data.order_id : null,
+    orderId: topicsOfOneOrder.has(topic) ? orderNumberOf(data.order_id) : null,
     skuId: isInventory ? data.sku_id : null,
     occurredAt: (isInventory ? data.occurred_at : null) ?? timestamp,
     notificationId,
@@ -101,6 +101,11 @@ const idOrNull = z
   .pipe(z.string().regex(/^[\x21-\x7e]{1,128}$/))
   .nullable()
   .catch(null);
+
+/** TikTok Shop numbers orders by 64-bit decimals; anything else names no order that could be fetched. */
+function orderNumberOf(text: string | null): string | null {
+  return text !== null && /^\d{1,20}$/.test(text) ? text : null;
+}
 
 const secondsOrNull = z
   .union([z.number(), z.string().regex(/^\d{1,12}$/)])

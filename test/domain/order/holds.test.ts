@@ -29,6 +29,7 @@ describe("an order is held", () => {
     ["shipment_refused", true, "(No pickup)", { shipmentRefusal: "No pickup" }],
     ["remorse", false, "may still cancel", { channelOnHold: true }],
     ["carrier", true, "tracking number", { shipping: "seller" }],
+    ["no_package", true, "named no package", { lines: [lineIn("held", "1", null)] }],
     [null, false, "being arranged", {}],
     [null, false, "being arranged", { cancelRequest: { ...asking, state: "refused" } }],
   ] as const)("%s", (hold, attention, sentence, because) => {
@@ -154,6 +155,14 @@ describe("a package is shipped", () => {
 });
 
 describe("a person's wish to cancel", () => {
+  test("told again while it is on its way is no news and no refusal, as after a crash", () => {
+    const order = orderIn("on_hold", { cancelRequest: asking });
+    expect(requestCancel(order, { reason: asking.reason, by: asking.by })).toEqual({
+      state: order,
+      events: [],
+    });
+  });
+
   const refusalByStatus: Readonly<Record<ChannelStatus, string | null>> = {
     unpaid: "not_paid_yet",
     on_hold: null,
@@ -165,7 +174,7 @@ describe("a person's wish to cancel", () => {
     completed: "already_closed",
     cancelled: "already_closed",
   };
-  const wish = { reason: "Damaged", by: asId<"User">("user") };
+  const wish = { reason: "Sold out", by: asId<"User">("user") };
   const earlier = [null, "requested", "accepted", "refused"] as const;
 
   test.each(channelStatuses.flatMap((status) => earlier.map((state) => ({ status, state }))))(
