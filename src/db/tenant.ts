@@ -25,3 +25,6 @@ export async function withTenant<Result>(
 export async function enterTenant(transaction: Transaction<DB>, tenantId: TenantId): Promise<void> {
   await sql`select set_config('app.tenant_id', ${tenantId}, true)`.execute(transaction);
 }
+
+/** The transaction's tenant, for SQL that is written out. */
+export const currentTenant = sql`current_setting('app.tenant_id')::uuid`;

@@ -1,5 +1,5 @@
 import { type ConnectedShop, listShops } from "../db/shops.ts";
-import { findUnhandledOrders } from "../db/orders.ts";
+import { findUnhandledOrders } from "../db/order-snapshots.ts";
 import { withTenant } from "../db/tenant.ts";
 import type { IntakeDependencies } from "./dependencies.ts";
 import { takeInShop } from "./catalogue.ts";

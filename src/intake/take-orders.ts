@@ -3,7 +3,7 @@ import pMap from "p-map";
 import { findSkusByChannel } from "../db/catalogue.ts";
 import { isRefusedByDatabase } from "../db/failure.ts";
 import { encrypt } from "../db/encryption.ts";
-import { type SnapshotFate, storeSnapshot } from "../db/orders.ts";
+import { type SnapshotFate, storeSnapshot } from "../db/order-snapshots.ts";
 import { withTenant } from "../db/tenant.ts";
 import type { ChannelOrderId, ChannelSkuId } from "../domain/ids.ts";
 import type { FetchedOrder, ShopKey } from "../integrations/ports/sales-channel.ts";

@@ -1,0 +1,236 @@
+import { sql } from "kysely";
+import type { ReservationId, SkuId, TenantId } from "../domain/ids.ts";
+import type { BatchResult } from "../domain/stock/apply-batch.ts";
+import { type Claim, claimOperationId } from "../domain/stock/operation.ts";
+import { setSyncStatus } from "./offers.ts";
+import { appendToOutbox } from "./outbox.ts";
+import { currentTenant, type TenantTransaction } from "./tenant.ts";
+
+/** Writes what a batch has decided: levels, ledger, claims, answers, and what it must cause elsewhere. */
+export async function writeBatchResult(
+  transaction: TenantTransaction,
+  tenantId: TenantId,
+  skuId: SkuId,
+  result: BatchResult,
+): Promise<void> {
+  if (result.levels.length > 0) await saveLevels(transaction, tenantId, skuId, result);
+  if (result.movements.length > 0) await appendMovements(transaction, tenantId, skuId, result);
+  if (result.claims.size > 0) await saveClaims(transaction, tenantId, skuId, result);
+  if (result.applied.length > 0) await appendOperations(transaction, tenantId, skuId, result);
+  if (result.offerChanged) await setSyncStatus(transaction, skuId, "pending");
+  await appendToOutbox(transaction, tenantId, [
+    ...result.served.map(({ claim }) => ({
+      kind: "wake_order" as const,
+      key: claimOperationId(claim, "serve"),
+      payload: { orderRef: claim.orderRef },
+    })),
+    ...(result.offerChanged
+      ? [{ kind: "push_offer" as const, key: `${skuId}/${causeOf(result)}`, payload: { skuId } }]
+      : []),
+  ]);
+}
+
+/** The first operation of the batch, or of the entity's own when it only served the queue: it happens in one batch alone. */
+function causeOf(result: BatchResult): string {
+  const [applied] = result.applied;
+  const [served] = result.served;
+  if (applied !== undefined) return applied.operationId;
+  return served === undefined ? "nothing" : claimOperationId(served.claim, "serve");
+}
+
+async function saveLevels(
+  transaction: TenantTransaction,
+  tenantId: TenantId,
+  skuId: SkuId,
+  { levels }: BatchResult,
+): Promise<void> {
+  const rows = levels.map((level) => ({
+    location_id: level.locationId,
+    current_stock: level.onHand,
+    reserved_stock: level.reserved,
+    version: level.version,
+    last_sequence: level.lastSequence,
+  }));
+  await sql`
+    update stock_levels as level
+    set current_stock = given.current_stock, reserved_stock = given.reserved_stock, version = given.version,
+        last_sequence = given.last_sequence, updated_at = clock_timestamp()
+    from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb)
+      as given (location_id uuid, current_stock integer, reserved_stock integer, version integer, last_sequence bigint)
+    where level.tenant_id = ${tenantId} and level.sku_id = ${skuId} and level.location_id = given.location_id
+  `.execute(transaction);
+}
+
+async function appendMovements(
+  transaction: TenantTransaction,
+  tenantId: TenantId,
+  skuId: SkuId,
+  { movements }: BatchResult,
+): Promise<void> {
+  const rows = movements.map((movement) => ({
+    location_id: movement.locationId,
+    sequence: movement.sequence,
+    kind: movement.kind,
+    quantity: movement.quantity,
+    on_hand_effect: movement.onHandEffect,
+    reserved_effect: movement.reservedEffect,
+    previous_stock: movement.previousStock,
+    new_stock: movement.newStock,
+    previous_reserved: movement.previousReserved,
+    new_reserved: movement.newReserved,
+    reason: movement.reason,
+    operation_id: movement.operationId,
+    reference_type: movement.reference.type,
+    reference_id: movement.reference.id,
+    created_by: movement.actorId,
+  }));
+  await sql`
+    insert into inventory_transactions (tenant_id, sku_id, location_id, sequence, kind, quantity, on_hand_effect,
+      reserved_effect, previous_stock, new_stock, previous_reserved, new_reserved, reason, operation_id, reference_type,
+      reference_id, created_by)
+    select ${tenantId}, ${skuId}, location_id, sequence, kind, quantity, on_hand_effect, reserved_effect, previous_stock,
+      new_stock, previous_reserved, new_reserved, reason, operation_id, reference_type, reference_id, created_by
+    from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb)
+      as given (location_id uuid, sequence bigint, kind text, quantity integer, on_hand_effect integer,
+        reserved_effect integer, previous_stock integer, new_stock integer, previous_reserved integer,
+        new_reserved integer, reason text, operation_id text, reference_type text, reference_id text, created_by uuid)
+  `.execute(transaction);
+  const adjustments = movements.filter((movement) => movement.kind === "adjust");
+  if (adjustments.length === 0) return;
+  await transaction
+    .insertInto("inventory_audit_log")
+    .values(
+      adjustments.map((movement) => ({
+        tenant_id: tenantId,
+        event_type: "adjustment",
+        user_id: movement.actorId,
+        sku_id: skuId,
+        old_values: JSON.stringify({ current_stock: movement.previousStock }),
+        new_values: JSON.stringify({ current_stock: movement.newStock }),
+        reason: movement.reason,
+        request_id: movement.reference.id,
+      })),
+    )
+    .execute();
+}
+
+/** A claim's row lives in `shortages` while it waits and in `reservations` once it holds or has held units. */
+async function saveClaims(
+  transaction: TenantTransaction,
+  tenantId: TenantId,
+  skuId: SkuId,
+  { claims }: BatchResult,
+): Promise<void> {
+  const holding: object[] = [];
+  const waiting: object[] = [];
+  const gone: string[] = [];
+  for (const [reservationId, { claim, is }] of claims) {
+    if (is.state === "held" || is.state === "shipped") {
+      holding.push({
+        ...claimColumns(reservationId, claim),
+        state: is.state,
+        quantity: is.quantity,
+        location_id: is.locationId,
+      });
+    } else if (is.state === "waiting") {
+      waiting.push({
+        ...claimColumns(reservationId, claim),
+        quantity: is.quantity,
+        location_id: is.locationId,
+        paid_at: is.rank.paidAt,
+        ordered_at: is.rank.orderedAt,
+      });
+    } else {
+      gone.push(reservationId);
+    }
+  }
+  if (holding.length > 0) await saveHolding(transaction, tenantId, skuId, holding);
+  if (waiting.length > 0) await saveWaiting(transaction, tenantId, skuId, waiting);
+  if (gone.length > 0) await closeClaims(transaction, gone);
+}
+
+function claimColumns(reservationId: ReservationId, claim: Claim): object {
+  return {
+    reservation_id: reservationId,
+    order_ref: claim.orderRef,
+    line_id: claim.lineId,
+    generation: claim.generation,
+  };
+}
+
+async function saveHolding(
+  transaction: TenantTransaction,
+  tenantId: TenantId,
+  skuId: SkuId,
+  rows: readonly object[],
+): Promise<void> {
+  await sql`
+    with given as (
+      select * from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb)
+        as given (reservation_id text, order_ref text, line_id text, generation integer, state text, quantity integer,
+          location_id uuid)
+    ), served as (
+      update shortages set state = 'served', resolved_at = clock_timestamp()
+      from given
+      where shortages.tenant_id = ${tenantId} and shortages.reservation_id = given.reservation_id
+        and shortages.state = 'waiting'
+    )
+    insert into reservations as reservation (tenant_id, reservation_id, sku_id, location_id, order_ref, line_id,
+      generation, quantity, state, resolved_at)
+    select ${tenantId}, reservation_id, ${skuId}, location_id, order_ref, line_id, generation, quantity, state,
+      case when state = 'shipped' then clock_timestamp() end
+    from given
+    on conflict (tenant_id, reservation_id) do update
+      set state = excluded.state, resolved_at = excluded.resolved_at
+  `.execute(transaction);
+}
+
+async function saveWaiting(
+  transaction: TenantTransaction,
+  tenantId: TenantId,
+  skuId: SkuId,
+  rows: readonly object[],
+): Promise<void> {
+  await sql`
+    insert into shortages (tenant_id, reservation_id, sku_id, order_ref, line_id, generation, quantity, location_id,
+      paid_at, ordered_at)
+    select ${tenantId}, reservation_id, ${skuId}, order_ref, line_id, generation, quantity, location_id, paid_at, ordered_at
+    from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb)
+      as given (reservation_id text, order_ref text, line_id text, generation integer, quantity integer,
+        location_id uuid, paid_at timestamptz, ordered_at timestamptz)
+    on conflict (tenant_id, reservation_id) do update set paid_at = excluded.paid_at
+  `.execute(transaction);
+}
+
+/** Released, withdrawn or reversed, whichever the row's own state makes of it. */
+async function closeClaims(transaction: TenantTransaction, reservationIds: readonly string[]): Promise<void> {
+  await sql`
+    with withdrawn as (
+      update shortages set state = 'withdrawn', resolved_at = clock_timestamp()
+      where tenant_id = ${currentTenant} and reservation_id = any (${reservationIds}) and state = 'waiting'
+    )
+    update reservations
+    set state = case state when 'held' then 'released' else state end,
+        resolved_at = coalesce(resolved_at, clock_timestamp()),
+        reversed_at = case state when 'shipped' then coalesce(reversed_at, clock_timestamp()) end
+    where tenant_id = ${currentTenant} and reservation_id = any (${reservationIds}) and state <> 'released'
+  `.execute(transaction);
+}
+
+async function appendOperations(
+  transaction: TenantTransaction,
+  tenantId: TenantId,
+  skuId: SkuId,
+  { applied }: BatchResult,
+): Promise<void> {
+  const rows = applied.map((each) => ({
+    operation_id: each.operationId,
+    input: each.input,
+    answer: each.answer,
+  }));
+  await sql`
+    insert into stock_operations (tenant_id, operation_id, sku_id, input, answer)
+    select ${tenantId}, operation_id, ${skuId}, input, answer
+    from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as given (operation_id text, input text, answer jsonb)
+  `.execute(transaction);
+}
