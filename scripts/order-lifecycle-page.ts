@@ -1,6 +1,7 @@
 import { asId } from "../src/domain/ids.ts";
 import { type ChannelOrder, type ChannelStatus, channelStatuses } from "../src/domain/order/channel-order.ts";
-import { takeSnapshot, takeStockAnswers } from "../src/domain/order/decide.ts";
+import { takeSnapshot } from "../src/domain/order/decide.ts";
+import { takeStockAnswers } from "../src/domain/order/stock-answers.ts";
 import {
   type Hold,
   holdOf,

@@ -12,16 +12,14 @@ import type { TenantId } from "../domain/ids.ts";
 import { commandsFor } from "../domain/order/commands.ts";
 import {
   type CancelRefusal,
-  type LineAnswer,
   type OrderDecision,
   receiveOrder,
   requestCancel,
   takeCancelAnswer,
-  takeServed,
   takeShipment,
   takeSnapshot,
-  takeStockAnswers,
 } from "../domain/order/decide.ts";
+import { type LineAnswer, takeServed, takeStockAnswers } from "../domain/order/stock-answers.ts";
 import type { OrderEvent } from "../domain/order/events.ts";
 import {
   holdOf,

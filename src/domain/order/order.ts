@@ -147,3 +147,9 @@ function plainNextStep(status: ChannelStatus): string {
 export function orderSummaryOf(order: OrderState): OrderSummary {
   return summaryOf(order.channelStatus);
 }
+
+/** The order with some of its lines in another stage. */
+export function withStage(order: OrderState, lineIds: readonly string[], stage: LineStage): OrderState {
+  const meant = new Set<string>(lineIds);
+  return { ...order, lines: order.lines.map((line) => (meant.has(line.lineId) ? { ...line, stage } : line)) };
+}

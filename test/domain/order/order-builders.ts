@@ -2,17 +2,15 @@ import { asId, type ChannelSkuId, type ReservationId, type SkuId } from "../../.
 import type { ChannelLine, ChannelOrder, ChannelStatus } from "../../../src/domain/order/channel-order.ts";
 import { commandsFor, type OrderCommand } from "../../../src/domain/order/commands.ts";
 import {
-  type LineAnswer,
   type OrderDecision,
   receiveOrder,
   requestCancel,
   type SnapshotContext,
   takeCancelAnswer,
-  takeServed,
   takeShipment,
   takeSnapshot,
-  takeStockAnswers,
 } from "../../../src/domain/order/decide.ts";
+import { type LineAnswer, takeServed, takeStockAnswers } from "../../../src/domain/order/stock-answers.ts";
 import { isRefusal } from "../../../src/domain/decision.ts";
 import type { OrderEvent } from "../../../src/domain/order/events.ts";
 import type { LineStage, OrderLine, OrderState } from "../../../src/domain/order/order.ts";

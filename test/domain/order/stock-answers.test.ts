@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { asId } from "../../../src/domain/ids.ts";
 import { commandsFor } from "../../../src/domain/order/commands.ts";
-import { type LineAnswer, takeServed, takeStockAnswers } from "../../../src/domain/order/decide.ts";
+import { type LineAnswer, takeServed, takeStockAnswers } from "../../../src/domain/order/stock-answers.ts";
 import { type LineStage, lineStages, type OrderState } from "../../../src/domain/order/order.ts";
 import type { StockAnswer, StockRefusalReason } from "../../../src/domain/stock/operation.ts";
 import { at } from "../stock/stock-builders.ts";
