@@ -13,6 +13,7 @@ import {
 import { withTenant } from "../db/tenant.ts";
 import type { SkuId, TenantId } from "../domain/ids.ts";
 import { decideOffer } from "../domain/stock/offer.ts";
+import { ChannelFailure } from "../integrations/ports/failure.ts";
 import type { ActivityDependencies } from "./dependencies.ts";
 import { asActivityFailure } from "./failures.ts";
 
@@ -71,10 +72,20 @@ export function createOfferActivities({ db, channel }: ActivityDependencies) {
     return false;
   }
 
+  async function settleListing(tenantId: TenantId, skuId: SkuId, listing: Listing): Promise<void> {
+    for (let round = 0; round < roundsMaximum; round += 1) {
+      if (await settle(tenantId, skuId, listing)) return;
+    }
+    throw ApplicationFailure.create({
+      type: "offer_unsettled",
+      message: `Listing ${listing.channelSkuId} does not show what it was told`,
+    });
+  }
+
   return {
     /**
      * Brings every listing of a SKU to the number it should show: reads the channel's numbers, compares totals, writes the
-     * intent down, pushes, and reads back until they agree.
+     * intent down, pushes, and reads back until they agree. One shop's trouble keeps no other listing from being told.
      */
     async pushOffer({
       tenantId,
@@ -83,23 +94,19 @@ export function createOfferActivities({ db, channel }: ActivityDependencies) {
       readonly tenantId: TenantId;
       readonly skuId: SkuId;
     }): Promise<void> {
-      try {
-        const listings = await withTenant(db, tenantId, (transaction) => findListings(transaction, skuId));
-        for (const listing of listings) {
-          let rounds = 0;
-          while (!(await settle(tenantId, skuId, listing))) {
-            rounds += 1;
-            if (rounds < roundsMaximum) continue;
-            throw ApplicationFailure.create({
-              type: "offer_unsettled",
-              message: `Listing ${listing.channelSkuId} does not show what it was told`,
-            });
-          }
-        }
-        await withTenant(db, tenantId, (transaction) => setSyncStatus(transaction, skuId, "synced"));
-      } catch (error) {
-        throw asActivityFailure(error);
+      const listings = await withTenant(db, tenantId, (transaction) => findListings(transaction, skuId));
+      const failures: unknown[] = [];
+      for (const listing of listings) {
+        await settleListing(tenantId, skuId, listing).catch((error: unknown) => failures.push(error));
       }
+      const [failure] = failures;
+      const refused = failure instanceof ChannelFailure && failure.kind === "refused";
+      if (failure === undefined || refused) {
+        await withTenant(db, tenantId, (transaction) =>
+          setSyncStatus(transaction, skuId, refused ? "failed" : "synced"),
+        );
+      }
+      if (failure !== undefined) throw asActivityFailure(failure);
     },
   };
 }

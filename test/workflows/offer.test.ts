@@ -1,0 +1,122 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { createActivities } from "../../src/activities/index.ts";
+import { withTenant } from "../../src/db/tenant.ts";
+import { asId } from "../../src/domain/ids.ts";
+import { ChannelFailure } from "../../src/integrations/ports/failure.ts";
+import type { SalesChannel } from "../../src/integrations/ports/sales-channel.ts";
+import { type DemoShop, startDemoShop, stockOfChannelSku } from "../support/demo-shop.ts";
+import { silent } from "../support/workers.ts";
+
+let demo: DemoShop;
+beforeAll(async () => {
+  demo = await startDemoShop();
+});
+afterAll(() => demo.close());
+
+const activitiesWith = (changes: Partial<SalesChannel>) =>
+  createActivities({
+    db: demo.db,
+    channel: { ...demo.channel, ...changes },
+    client: demo.temporal.client,
+    logger: silent,
+    queuePrefix: demo.temporal.taskQueuePrefix,
+  });
+
+async function skuOf(index: number) {
+  const sku = demo.skus[index]!;
+  const { skuId } = await stockOfChannelSku(demo.db, demo.shop.tenantId, sku.id);
+  return {
+    ...sku,
+    skuId: asId<"Sku">(skuId),
+    key: { tenantId: demo.shop.tenantId, skuId: asId<"Sku">(skuId) },
+  };
+}
+
+/** The channel shows another number than ours, as after a push that was overwritten. */
+const showAtChannel = (skuId: string, available: number) =>
+  demo.control("POST", "/_sim/stock", { skuId, available });
+
+async function shownFor(channelSkuId: string): Promise<number | undefined> {
+  const [stock] = await demo.channel.readStock(demo.shop, [asId<"ChannelSku">(channelSkuId)], 3);
+  return stock?.available;
+}
+
+const rowsOf = (skuId: string) =>
+  withTenant(demo.db, demo.shop.tenantId, async (transaction) => ({
+    intents: await transaction
+      .selectFrom("push_intents")
+      .where("sku_id", "=", skuId)
+      .orderBy("id")
+      .selectAll()
+      .execute(),
+    status: (
+      await transaction
+        .selectFrom("skus")
+        .where("id", "=", skuId)
+        .select("sync_status")
+        .executeTakeFirstOrThrow()
+    ).sync_status,
+  }));
+
+test("a number that differs is pushed, read back, and its intent closed", async () => {
+  const sku = await skuOf(0);
+  await showAtChannel(sku.id, sku.available + 7);
+  await activitiesWith({}).pushOffer(sku.key);
+  expect(await shownFor(sku.id)).toBe(sku.available);
+  const { intents, status } = await rowsOf(sku.skuId);
+  expect(intents.map((intent) => intent.state)).toEqual(["confirmed"]);
+  expect(status).toBe("synced");
+});
+
+test("a number that agrees is not pushed", async () => {
+  const sku = await skuOf(1);
+  const silentChannel = activitiesWith({
+    setAvailable: () => Promise.reject(new Error("nothing is to be pushed")),
+  });
+  await silentChannel.pushOffer(sku.key);
+  expect((await rowsOf(sku.skuId)).intents).toEqual([]);
+});
+
+test("a push whose outcome is unclear is read back before the next, and supersedes what it left open", async () => {
+  const sku = await skuOf(2);
+  await showAtChannel(sku.id, sku.available + 3);
+  const timesOut: SalesChannel["setAvailable"] = async (...given) => {
+    await demo.channel.setAvailable(...given);
+    throw new ChannelFailure("unavailable", "no answer");
+  };
+  await expect(activitiesWith({ setAvailable: timesOut }).pushOffer(sku.key)).rejects.toThrow("no answer");
+  expect((await rowsOf(sku.skuId)).intents.map((intent) => intent.state)).toEqual(["open"]);
+  await activitiesWith({}).pushOffer(sku.key);
+  expect((await rowsOf(sku.skuId)).intents.map((intent) => intent.state)).toEqual(["confirmed"]);
+  expect(await shownFor(sku.id)).toBe(sku.available);
+});
+
+test("a push that the channel refuses for its item is failed, with the channel's words, and comes again", async () => {
+  const sku = await skuOf(3);
+  await showAtChannel(sku.id, sku.available + 1);
+  const refuses: SalesChannel["setAvailable"] = () =>
+    Promise.resolve([
+      {
+        key: asId<"ChannelSku">(sku.id),
+        ok: false,
+        channelCode: "12052055",
+        message: "quantity outside limits",
+      },
+    ]);
+  await expect(activitiesWith({ setAvailable: refuses }).pushOffer(sku.key)).rejects.toThrow(
+    "quantity outside limits",
+  );
+  const { intents, status } = await rowsOf(sku.skuId);
+  expect(intents.map((intent) => [intent.state, intent.outcome])).toEqual([
+    ["refused", "quantity outside limits (12052055)"],
+  ]);
+  expect(status).toBe("failed");
+});
+
+test("a number that never comes to be right is reported instead of pushed for ever", async () => {
+  const sku = await skuOf(4);
+  await showAtChannel(sku.id, sku.available + 2);
+  const forgets: SalesChannel["setAvailable"] = () =>
+    Promise.resolve([{ key: asId<"ChannelSku">(sku.id), ok: true }]);
+  await expect(activitiesWith({ setAvailable: forgets }).pushOffer(sku.key)).rejects.toThrow(/does not show/);
+});
