@@ -179,7 +179,7 @@ export function loadConfig(environment: NodeJS.ProcessEnv = process.env): Config
 function refuseDemoSettings(config: Config, value: Environment): void {
   const reasons = [
     value.CREATORFLOW_SECRET_KEY === demoSecretKey &&
-      "CREATORFLOW_SECRET_KEY is the demo key: make one of your own",
+      "CREATORFLOW_SECRET_KEY is missing or the demo key: make one of your own (openssl rand -base64 32)",
     config.database.url === null &&
       "DATABASE_URL is missing: production does not run on the embedded database",
     config.temporal.address === null &&

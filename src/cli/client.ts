@@ -15,7 +15,7 @@ export interface Surroundings {
 }
 
 const startFirst =
-  "Start everything with `npm start`, or set CREATORFLOW_API_URL, CREATORFLOW_EMAIL and CREATORFLOW_PASSWORD.";
+  "Start everything with `npm start` (with the same CREATORFLOW_HOME, if you set one), or set CREATORFLOW_API_URL, CREATORFLOW_EMAIL and CREATORFLOW_PASSWORD.";
 
 const runningSchema = z.object({
   addresses: z

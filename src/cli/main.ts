@@ -1,5 +1,6 @@
 import { loadConfig } from "../config.ts";
-import { openDatabase, refusePrivilegedLogin } from "../db/connection.ts";
+import { sql } from "kysely";
+import { type Database, openDatabase, refusePrivilegedLogin } from "../db/connection.ts";
 import { migrate } from "../db/migrate.ts";
 import { seedDemo } from "../embedded/demo.ts";
 import { demoPassword, homeSecretKey } from "../embedded/home.ts";
@@ -76,6 +77,7 @@ function createContext(json: boolean): CommandContext {
       }
       const db = openDatabase({ url, role: "cf_report", poolSize: 1, statementTimeoutMilliseconds: 600_000 });
       try {
+        await reach(db, url);
         await refusePrivilegedLogin(db);
         return await prove({ db, simulatorUrl: here?.simulatorUrl ?? null, settleSeconds });
       } finally {
@@ -83,6 +85,17 @@ function createContext(json: boolean): CommandContext {
       }
     },
   };
+}
+
+async function reach(db: Database, url: string): Promise<void> {
+  await sql`select 1`.execute(db).catch((cause: unknown) => {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new CommandFailure(
+      3,
+      `The database at ${new URL(url).host} does not answer (${why}).`,
+      "If `npm start` was killed, start it again: it goes on where it ended.",
+    );
+  });
 }
 
 const words = process.argv.slice(2);
