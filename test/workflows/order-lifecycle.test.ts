@@ -418,7 +418,6 @@ test("after all of this the proof finds nothing, here or in the channel's books"
   try {
     const proof = await prove({ db: report, simulatorUrl: demo.simulator.url, settleSeconds: 20 });
     expect(proof.checks.flatMap((check) => check.violations)).toEqual([]);
-    expect(proof.checks.every((check) => check.examined >= 0)).toBe(true);
   } finally {
     await report.destroy();
   }
