@@ -3,7 +3,7 @@ import pMap from "p-map";
 import { findSkusByChannel } from "../db/catalogue.ts";
 import { isRefusedByDatabase } from "../db/failure.ts";
 import { encrypt } from "../db/encryption.ts";
-import { type SnapshotFate, storeSnapshot } from "../db/order-snapshots.ts";
+import { storeSnapshots, type StoredSnapshot } from "../db/order-snapshots.ts";
 import { withTenant } from "../db/tenant.ts";
 import type { ChannelOrderId, ChannelSkuId } from "../domain/ids.ts";
 import type { FetchedOrder, ShopKey } from "../integrations/ports/sales-channel.ts";
@@ -12,12 +12,12 @@ import { type OrderInput, orderNews, searchAttributes } from "../workflows/messa
 import { takeInSkus } from "./catalogue.ts";
 import type { IntakeDependencies } from "./dependencies.ts";
 
-/** Orders of one shop that are stored and signalled at the same time. */
-const ordersAtOnceMaximum = 10;
+/** Orders of one shop whose workflows are told at the same time. */
+const toldAtOnceMaximum = 10;
 
 /** What became of an order: its snapshot's fate, or that the database refuses it as it is, and why. */
 export type TakenOrder =
-  | { readonly orderId: ChannelOrderId; readonly fate: SnapshotFate }
+  | ({ readonly orderId: ChannelOrderId } & StoredSnapshot)
   | { readonly orderId: ChannelOrderId; readonly fate: "refused"; readonly reason: string };
 
 /**
@@ -36,38 +36,59 @@ export async function takeOrders(
   causeOf: (orderId: ChannelOrderId) => string,
 ): Promise<readonly TakenOrder[]> {
   await importUnknownSkus(dependencies, shop, fetched);
-  return await pMap(
-    fetched,
-    async (each): Promise<TakenOrder> => {
-      const { orderId } = each.order;
-      try {
-        return { orderId, fate: await takeOrder(dependencies, shop, each, causeOf(orderId)) };
-      } catch (error) {
-        if (!isRefusedByDatabase(error)) throw error;
-        return { orderId, fate: "refused", reason: error instanceof Error ? error.message : String(error) };
-      }
-    },
-    { concurrency: ordersAtOnceMaximum },
+  const taken = await storeAll(dependencies, shop, fetched, causeOf);
+  await pMap(
+    taken.filter((order) => order.fate !== "refused" && order.unhandled),
+    async ({ orderId }) => tellOrder(dependencies, shop, orderId, causeOf(orderId)),
+    { concurrency: toldAtOnceMaximum },
   );
+  return taken;
 }
 
-async function takeOrder(
+/** One transaction for all; when the database refuses it, in halves until the order at fault stands alone. */
+async function storeAll(
   dependencies: IntakeDependencies,
   shop: ShopKey,
-  fetched: FetchedOrder,
-  cause: string,
-): Promise<SnapshotFate> {
-  const { fate, unhandled } = await withTenant(dependencies.db, shop.tenantId, (transaction) =>
-    storeSnapshot(transaction, shop.tenantId, shop.shopId, {
-      order: fetched.order,
-      recipient: sealRecipient(dependencies.secretKey, shop, fetched),
-      fetchBeganAt: fetched.fetchBeganAt,
-      contentHash: createHash("sha256").update(JSON.stringify(fetched.order)).digest("hex"),
-      cause,
-    }),
+  fetched: readonly FetchedOrder[],
+  causeOf: (orderId: ChannelOrderId) => string,
+): Promise<readonly TakenOrder[]> {
+  if (fetched.length === 0) return [];
+  try {
+    const stored = await storeTogether(dependencies, shop, fetched, causeOf);
+    const missed = fetched.filter(({ order }) => !stored.has(order.orderId));
+    const taken = [...stored].map(([orderId, each]): TakenOrder => ({ orderId, ...each }));
+    return [...taken, ...(await storeAll(dependencies, shop, missed, causeOf))];
+  } catch (error) {
+    if (!isRefusedByDatabase(error)) throw error;
+    const [first] = fetched;
+    if (fetched.length === 1 && first !== undefined) {
+      const reason = error instanceof Error ? error.message : String(error);
+      return [{ orderId: first.order.orderId, fate: "refused", reason }];
+    }
+    const middle = Math.ceil(fetched.length / 2);
+    return [
+      ...(await storeAll(dependencies, shop, fetched.slice(0, middle), causeOf)),
+      ...(await storeAll(dependencies, shop, fetched.slice(middle), causeOf)),
+    ];
+  }
+}
+
+async function storeTogether(
+  { db, secretKey }: IntakeDependencies,
+  shop: ShopKey,
+  fetched: readonly FetchedOrder[],
+  causeOf: (orderId: ChannelOrderId) => string,
+): Promise<ReadonlyMap<ChannelOrderId, StoredSnapshot>> {
+  const snapshots = fetched.map((each) => ({
+    order: each.order,
+    recipient: sealRecipient(secretKey, shop, each),
+    fetchBeganAt: each.fetchBeganAt,
+    contentHash: createHash("sha256").update(JSON.stringify(each.order)).digest("hex"),
+    cause: causeOf(each.order.orderId),
+  }));
+  return await withTenant(db, shop.tenantId, (transaction) =>
+    storeSnapshots(transaction, shop.tenantId, shop.shopId, snapshots),
   );
-  if (unhandled) await tellOrder(dependencies, shop, fetched.order.orderId, cause);
-  return fate;
 }
 
 /** Tells an order's workflow to look, starting it when it does not run. */
