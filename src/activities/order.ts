@@ -1,10 +1,4 @@
-import {
-  findHeldReservations,
-  getLatestSnapshot,
-  type LockedOrder,
-  lockOrder,
-  saveDecision,
-} from "../db/orders.ts";
+import { type LockedOrder, lockOrder, saveDecision } from "../db/orders.ts";
 import { appendToOutbox, type OutboxMessage } from "../db/outbox.ts";
 import { type TenantTransaction, withTenant } from "../db/tenant.ts";
 import { isRefusal, type Refusal } from "../domain/decision.ts";
@@ -55,11 +49,7 @@ async function advance(
   order: LockedOrder,
   report: OrderReport,
 ): Promise<OrderStep> {
-  const isNews = order.handledVersion < order.snapshotVersion;
-  // A SKU that was unknown may be in the catalogue by now, without any news of the order.
-  const hasUnknownSku =
-    order.state?.lines.some((line) => line.skuId === null && line.stage === "new") === true;
-  const latest = isNews || hasUnknownSku ? await getLatestSnapshot(transaction, order) : null;
+  const { latest } = order;
   const events: OrderEvent[] = [];
   let state = order.state;
   const take = (decision: OrderDecision) => {
@@ -80,7 +70,7 @@ async function advance(
 
   // Looked at in every round: a line whose waking came before its "short" was written down would wait for ever.
   const waits = state.lines.some((line) => line.stage === "short");
-  if (waits) take(takeServed(state, await findHeldReservations(transaction, state.orderRef)));
+  if (waits) take(takeServed(state, order.held));
   const cancelRefusal = takeWish(state, report, take);
 
   await saveDecision(transaction, tenantId, order, {

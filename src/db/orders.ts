@@ -1,4 +1,5 @@
-import { sql } from "kysely";
+import { type RawBuilder, sql } from "kysely";
+import { jsonArrayFrom } from "kysely/helpers/postgres";
 import {
   asId,
   type ChannelOrderId,
@@ -19,10 +20,9 @@ import {
   orderSummaryOf,
 } from "../domain/order/order.ts";
 import type { ChannelStatus } from "../domain/order/channel-order.ts";
-import { findSkusByChannel } from "./catalogue.ts";
 import type { TenantTransaction } from "./tenant.ts";
 
-/** An order's row under its lock, with what is stored and not yet handled. */
+/** An order under its lock, with everything that deciding about it may need. */
 export interface LockedOrder {
   readonly id: string;
   readonly shopId: ShopId;
@@ -32,134 +32,187 @@ export interface LockedOrder {
   readonly snapshotVersion: number;
   readonly handledVersion: number;
   readonly eventSequence: number;
+  /** The newest stored snapshot; null when it was handled and every SKU of the order was known by then. */
+  readonly latest: {
+    readonly snapshot: ChannelOrder;
+    readonly cause: string;
+    readonly context: SnapshotContext;
+  } | null;
+  /** The reservations that the order holds now. */
+  readonly held: ReadonlySet<ReservationId>;
 }
 
-/** Locks an order by its channel's number. Null when it was never stored. */
+/**
+ * Locks an order by its channel's number and reads it whole. Null when it was never stored.
+ *
+ * Two statements, and not one: what a statement reads besides the row it waited for is older than that row.
+ */
 export async function lockOrder(
   transaction: TenantTransaction,
   shopId: ShopId,
   channelOrderId: ChannelOrderId,
 ): Promise<LockedOrder | null> {
-  const row = await transaction
+  const locked = await transaction
     .selectFrom("orders")
     .where("shop_id", "=", shopId)
     .where("channel_order_id", "=", channelOrderId)
-    .selectAll()
+    .select("id")
     .forUpdate()
     .executeTakeFirst();
-  if (row === undefined) return null;
-  const locked = {
+  if (locked === undefined) return null;
+  const row = await readOrder(transaction, locked.id);
+  return {
     id: row.id,
     shopId,
     channelOrderId,
     snapshotVersion: row.snapshot_version,
     handledVersion: row.handled_version,
     eventSequence: row.event_sequence,
-  };
-  if (row.handled_version === 0) return { ...locked, state: null };
-  const lines = await transaction
-    .selectFrom("order_lines")
-    .where("order_id", "=", row.id)
-    .orderBy("line_id")
-    .select([
-      "line_id",
-      "sku_id",
-      "channel_sku_id",
-      "ordered",
-      "package_id",
-      "stage",
-      "generation",
-      "ranked_paid_at",
-    ])
-    .execute();
-  return {
-    ...locked,
-    state: {
-      orderRef: `${shopId}/${channelOrderId}`,
-      channelStatus: row.channel_status as ChannelStatus,
-      channelOnHold: row.channel_on_hold,
-      buyerRequestsCancel: row.buyer_requests_cancel,
-      shipping: row.shipping as OrderState["shipping"],
-      locationId: await findLocation(transaction, shopId, row.warehouse_id),
-      orderedAt: row.ordered_at,
-      paidAt: row.paid_at,
-      shipBy: row.ship_by,
-      cancelBy: row.cancel_by,
-      trackingNumber: row.tracking_number,
-      shipmentRefusal: row.shipment_refusal,
-      cancelRequest:
-        row.cancel_state === null
-          ? null
-          : {
-              state: row.cancel_state as "requested" | "accepted" | "refused",
-              reason: row.cancel_reason ?? "",
-              by: row.cancel_requested_by === null ? null : asId<"User">(row.cancel_requested_by),
+    state: row.handled_version === 0 ? null : stateOf(row),
+    latest:
+      row.content === null
+        ? null
+        : {
+            snapshot: row.content as unknown as ChannelOrder,
+            cause: row.cause ?? "",
+            context: {
+              orderRef: row.order_ref,
+              skuIds: new Map(
+                row.listings.map((listing) => [
+                  asId<"ChannelSku">(listing.channel_sku_id),
+                  asId<"Sku">(listing.sku_id),
+                ]),
+              ),
+              locationId: locationOf(row.snapshot_location),
+              stockOpenedAt: row.opened_at,
             },
-      lines: lines.map(
-        (line): OrderLine => ({
-          lineId: asId<"ChannelLine">(line.line_id),
-          skuId: line.sku_id === null ? null : asId<"Sku">(line.sku_id),
-          channelSkuId: asId<"ChannelSku">(line.channel_sku_id),
-          quantity: line.ordered,
-          packageId: line.package_id === null ? null : asId<"ChannelPackage">(line.package_id),
-          stage: line.stage as LineStage,
-          generation: line.generation,
-          rankedPaidAt: line.ranked_paid_at,
-        }),
-      ),
-    },
+          },
+    held: new Set((row.held ?? []).map((id) => asId<"Reservation">(id))),
   };
 }
 
-async function findLocation(
-  transaction: TenantTransaction,
-  shopId: ShopId,
-  warehouseId: string | null,
-): Promise<LocationId | null> {
-  if (warehouseId === null) return null;
-  const row = await transaction
-    .selectFrom("shop_warehouses")
-    .where("shop_id", "=", shopId)
-    .where("channel_warehouse_id", "=", warehouseId)
-    .select("location_id")
-    .executeTakeFirst();
-  return row === undefined ? null : asId<"Location">(row.location_id);
+type OrderRow = Awaited<ReturnType<typeof readOrder>>;
+
+function readOrder(transaction: TenantTransaction, id: string) {
+  return transaction
+    .selectFrom("orders")
+    .innerJoin("shops", "shops.id", "orders.shop_id")
+    .leftJoin("order_snapshots as latest", (join) =>
+      join
+        .onRef("latest.order_id", "=", "orders.id")
+        .onRef("latest.version", "=", "orders.snapshot_version")
+        // A SKU that was unknown may be in the catalogue by now, without any news of the order.
+        .on(sql<boolean>`(orders.handled_version < orders.snapshot_version or exists (select from order_lines
+          where order_id = orders.id and sku_id is null and stage = 'new'))`),
+    )
+    .where("orders.id", "=", id)
+    .select([
+      "orders.id",
+      "orders.order_ref",
+      "orders.snapshot_version",
+      "orders.handled_version",
+      "orders.event_sequence",
+      "orders.channel_status",
+      "orders.channel_on_hold",
+      "orders.buyer_requests_cancel",
+      "orders.shipping",
+      "orders.ordered_at",
+      "orders.paid_at",
+      "orders.ship_by",
+      "orders.cancel_by",
+      "orders.tracking_number",
+      "orders.shipment_refusal",
+      "orders.cancel_state",
+      "orders.cancel_reason",
+      "orders.cancel_requested_by",
+      "latest.content",
+      "latest.cause",
+      "shops.opened_at",
+    ])
+    .select((eb) => [
+      jsonArrayFrom(
+        eb
+          .selectFrom("order_lines")
+          .whereRef("order_id", "=", "orders.id")
+          .orderBy("line_id")
+          .select([
+            "line_id",
+            "sku_id",
+            "channel_sku_id",
+            "ordered",
+            "package_id",
+            "stage",
+            "generation",
+            "ranked_paid_at",
+          ]),
+      ).as("lines"),
+      jsonArrayFrom(
+        eb
+          .selectFrom("listings")
+          .whereRef("listings.shop_id", "=", "orders.shop_id")
+          .where(
+            "channel_sku_id",
+            "in",
+            eb.selectFrom("order_lines").whereRef("order_id", "=", "orders.id").select("channel_sku_id"),
+          )
+          .select(["channel_sku_id", "sku_id"]),
+      ).as("listings"),
+      sql<readonly string[] | null>`(select array_agg(reservation_id) from reservations
+        where reservations.order_ref = orders.order_ref and reservations.state = 'held')`.as("held"),
+      locationAt(sql.ref("orders.warehouse_id")).as("location"),
+      locationAt(sql`latest.content ->> 'warehouseId'`).as("snapshot_location"),
+    ])
+    .executeTakeFirstOrThrow();
 }
 
-/** The newest stored snapshot of an order and what deciding about it needs besides. */
-export async function getLatestSnapshot(
-  transaction: TenantTransaction,
-  order: LockedOrder,
-): Promise<{ readonly snapshot: ChannelOrder; readonly cause: string; readonly context: SnapshotContext }> {
-  const row = await transaction
-    .selectFrom("order_snapshots")
-    .where("order_id", "=", order.id)
-    .where("version", "=", order.snapshotVersion)
-    .select(["content", "cause"])
-    .executeTakeFirstOrThrow();
-  const shop = await transaction
-    .selectFrom("shops")
-    .where("id", "=", order.shopId)
-    .select("opened_at")
-    .executeTakeFirstOrThrow();
-  const snapshot = row.content as unknown as ChannelOrder;
+function locationAt(warehouseId: RawBuilder<unknown>) {
+  return sql<string | null>`(select location_id from shop_warehouses
+    where shop_warehouses.shop_id = orders.shop_id and channel_warehouse_id = ${warehouseId})`;
+}
+
+function locationOf(id: string | null): LocationId | null {
+  return id === null ? null : asId<"Location">(id);
+}
+
+function stateOf(row: OrderRow): OrderState {
   return {
-    snapshot,
-    cause: row.cause,
-    context: {
-      orderRef: `${order.shopId}/${order.channelOrderId}`,
-      skuIds: await findSkusByChannel(
-        transaction,
-        order.shopId,
-        snapshot.lines.map((line) => line.channelSkuId),
-      ),
-      locationId: await findLocation(transaction, order.shopId, snapshot.warehouseId),
-      stockOpenedAt: shop.opened_at,
-    },
+    orderRef: row.order_ref,
+    channelStatus: row.channel_status as ChannelStatus,
+    channelOnHold: row.channel_on_hold,
+    buyerRequestsCancel: row.buyer_requests_cancel,
+    shipping: row.shipping as OrderState["shipping"],
+    locationId: locationOf(row.location),
+    orderedAt: row.ordered_at,
+    paidAt: row.paid_at,
+    shipBy: row.ship_by,
+    cancelBy: row.cancel_by,
+    trackingNumber: row.tracking_number,
+    shipmentRefusal: row.shipment_refusal,
+    cancelRequest:
+      row.cancel_state === null
+        ? null
+        : {
+            state: row.cancel_state as "requested" | "accepted" | "refused",
+            reason: row.cancel_reason ?? "",
+            by: row.cancel_requested_by === null ? null : asId<"User">(row.cancel_requested_by),
+          },
+    lines: row.lines.map(
+      (line): OrderLine => ({
+        lineId: asId<"ChannelLine">(line.line_id),
+        skuId: line.sku_id === null ? null : asId<"Sku">(line.sku_id),
+        channelSkuId: asId<"ChannelSku">(line.channel_sku_id),
+        quantity: line.ordered,
+        packageId: line.package_id === null ? null : asId<"ChannelPackage">(line.package_id),
+        stage: line.stage as LineStage,
+        generation: line.generation,
+        // Inside JSON a time is spelled as Postgres does; ours are spelled one way, since they are compared as text.
+        rankedPaidAt: line.ranked_paid_at === null ? null : new Date(line.ranked_paid_at).toISOString(),
+      }),
+    ),
   };
 }
 
-/** Writes what was decided about an order: its row, its lines, and its timeline. */
+/** Writes what was decided about an order, its row, its lines and its timeline, in one statement. */
 export async function saveDecision(
   transaction: TenantTransaction,
   tenantId: TenantId,
@@ -170,7 +223,7 @@ export async function saveDecision(
   const unchanged =
     state === order.state && events.length === 0 && decision.handledVersion === order.handledVersion;
   if (unchanged) return;
-  await transaction
+  const rowChange = transaction
     .updateTable("orders")
     .set({
       status: orderSummaryOf(state),
@@ -193,50 +246,54 @@ export async function saveDecision(
       ...(events.some((event) => event.kind === "cancel_requested") ? { touched: true } : {}),
       updated_at: sql`clock_timestamp()`,
     })
-    .where("id", "=", order.id)
-    .execute();
-  await saveLines(transaction, tenantId, order, state);
-  if (events.length === 0) return;
-  await transaction
-    .insertInto("order_events")
-    .values(
-      events.map(({ kind, ...data }, index) => ({
-        tenant_id: tenantId,
-        order_id: order.id,
-        sequence: order.eventSequence + index + 1,
-        kind,
-        data: JSON.stringify(data),
-        cause: decision.cause,
-        actor_id: "by" in data ? data.by : null,
-      })),
-    )
-    .execute();
+    .where("id", "=", order.id);
+  await sql`
+    with decided as (${rowChange}),
+      moved as (${moveLines(tenantId, order, changedLines(order, state))})
+    ${appendEvents(transaction, tenantId, order, decision)}
+  `.execute(transaction);
 }
 
-async function saveLines(
+function appendEvents(
   transaction: TenantTransaction,
   tenantId: TenantId,
   order: LockedOrder,
-  state: OrderState,
-): Promise<void> {
+  { events, cause }: OrderDecision & { readonly cause: string },
+) {
+  if (events.length === 0) return sql`select`;
+  return transaction.insertInto("order_events").values(
+    events.map(({ kind, ...data }, index) => ({
+      tenant_id: tenantId,
+      order_id: order.id,
+      sequence: order.eventSequence + index + 1,
+      kind,
+      data: JSON.stringify(data),
+      cause,
+      actor_id: "by" in data ? data.by : null,
+    })),
+  );
+}
+
+function changedLines(order: LockedOrder, state: OrderState) {
   const before = new Map(order.state?.lines.map((line) => [line.lineId, line]));
   const delivered = state.channelStatus === "delivered" || state.channelStatus === "completed";
   const wasDelivered =
     order.state?.channelStatus === "delivered" || order.state?.channelStatus === "completed";
-  const changed = state.lines.filter(
-    (line) => before.get(line.lineId) !== line || delivered !== wasDelivered,
-  );
-  if (changed.length === 0) return;
-  const rows = changed.map((line) => ({
-    line_id: line.lineId,
-    sku_id: line.skuId,
-    package_id: line.packageId,
-    stage: line.stage,
-    generation: line.generation,
-    ranked_paid_at: line.rankedPaidAt,
-    ...quantitiesOf(line, delivered),
-  }));
-  await sql`
+  return state.lines
+    .filter((line) => before.get(line.lineId) !== line || delivered !== wasDelivered)
+    .map((line) => ({
+      line_id: line.lineId,
+      sku_id: line.skuId,
+      package_id: line.packageId,
+      stage: line.stage,
+      generation: line.generation,
+      ranked_paid_at: line.rankedPaidAt,
+      ...quantitiesOf(line, delivered),
+    }));
+}
+
+function moveLines(tenantId: TenantId, order: LockedOrder, rows: ReturnType<typeof changedLines>) {
+  return sql`
     update order_lines as line
     set sku_id = given.sku_id, package_id = given.package_id, stage = given.stage, generation = given.generation,
         ranked_paid_at = given.ranked_paid_at, reserved = given.reserved, short = given.short, shipped = given.shipped,
@@ -244,8 +301,7 @@ async function saveLines(
     from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb)
       as given (line_id text, sku_id uuid, package_id text, stage text, generation integer, ranked_paid_at timestamptz,
         reserved integer, short integer, shipped integer, delivered integer, cancelled integer)
-    where line.tenant_id = ${tenantId} and line.order_id = ${order.id} and line.line_id = given.line_id
-  `.execute(transaction);
+    where line.tenant_id = ${tenantId} and line.order_id = ${order.id} and line.line_id = given.line_id`;
 }
 
 /** The stored quantities of a line follow from its stage: a line moves as a whole. */
@@ -259,18 +315,4 @@ function quantitiesOf(line: OrderLine, delivered: boolean) {
     delivered: delivered ? shipped : 0,
     cancelled: whole("closing", "cancelled", "reversing", "reversed"),
   };
-}
-
-/** The reservations that an order holds now. */
-export async function findHeldReservations(
-  transaction: TenantTransaction,
-  orderRef: string,
-): Promise<ReadonlySet<ReservationId>> {
-  const rows = await transaction
-    .selectFrom("reservations")
-    .where("order_ref", "=", orderRef)
-    .where("state", "=", "held")
-    .select("reservation_id")
-    .execute();
-  return new Set(rows.map((row) => asId<"Reservation">(row.reservation_id)));
 }
