@@ -1,6 +1,7 @@
-import { beginEffect, type EffectState, finishEffect, reopenEffect } from "../db/effects.ts";
+import { setTimeout as wait } from "node:timers/promises";
+import { beginEffects, finishEffects, withdrawEffects } from "../db/effects.ts";
 import { withTenant } from "../db/tenant.ts";
-import type { ChannelPackageId } from "../domain/ids.ts";
+import type { ChannelOrderId, ChannelPackageId } from "../domain/ids.ts";
 import type { ShipmentResult } from "../domain/order/decide.ts";
 import { isArranged } from "../domain/order/transitions.ts";
 import { ChannelFailure } from "../integrations/ports/failure.ts";
@@ -8,26 +9,134 @@ import type { ItemResult, ShopKey } from "../integrations/ports/sales-channel.ts
 import { createCoalescer } from "./coalescer.ts";
 import type { ActivityDependencies } from "./dependencies.ts";
 import { asActivityFailure } from "./failures.ts";
-import type { CancelRequestToChannel, CancelResult, OrderKey, ShipmentRequest } from "./order-report.ts";
+import type { CancelRequestToChannel, CancelResult, ShipmentRequest } from "./order-report.ts";
 
+/** TikTok Shop arranges at most 50 packages a call. */
 const packagesPerCallMaximum = 50;
+/** Company is worth a second: a call costs the shop's budget the same for one package and for fifty. */
+const lingerMilliseconds = 1_000;
+/** How long a call of ours waits for the shop's budget before its orders come again by themselves. */
+const budgetWaitMaximum = 20_000;
 
 export function createShipmentActivities({ db, channel }: ActivityDependencies) {
-  const arrange = createCoalescer<
-    { shop: ShopKey; packageId: ChannelPackageId },
-    ItemResult<ChannelPackageId>
-  >({
+  const arrange = createCoalescer<ShipmentRequest, ShipmentResult>({
     itemsMaximum: packagesPerCallMaximum,
-    lingerMilliseconds: 50,
-    send: async (_shopId, items) => {
-      const [first] = items;
-      if (first === undefined) return [];
-      return await arrangeTogether(
-        first.shop,
-        items.map(({ packageId }) => packageId),
-      );
+    sizeMaximum: packagesPerCallMaximum,
+    sizeOf: ({ packageIds }) => packageIds.length,
+    lingerMilliseconds,
+    send: async (_shopId, requests) => {
+      const results = await arrangeOnce(requests);
+      return requests.map((request) => {
+        const result = results.get(effectKeyOf(request));
+        if (result === undefined) throw new Error(`No result for order ${request.orderId}`);
+        return result;
+      });
     },
   });
+
+  /**
+   * The channel has no idempotency key: what is about to be asked is written down first, and an order whose earlier
+   * attempt has no known outcome is read back before anything is asked again.
+   */
+  async function arrangeOnce(
+    requests: readonly ShipmentRequest[],
+  ): Promise<ReadonlyMap<string, ShipmentResult>> {
+    const byKey = new Map(requests.map((request) => [effectKeyOf(request), request]));
+    const [first] = requests;
+    if (first === undefined) return new Map();
+    const shop: ShopKey = { tenantId: first.tenantId, shopId: first.shopId };
+    const effects = await withTenant(db, shop.tenantId, (transaction) =>
+      beginEffects<ShipmentResult>(
+        transaction,
+        shop.tenantId,
+        "ship",
+        [...byKey.keys()].map((key) => ({ key, input: key })),
+      ),
+    );
+    const results = new Map<string, ShipmentResult>();
+    const unclear: ShipmentRequest[] = [];
+    const open: ShipmentRequest[] = [];
+    for (const [key, request] of byKey) {
+      const effect = effects.get(key);
+      if (effect?.state === "finished") results.set(key, effect.result);
+      else if (effect?.state === "unclear") unclear.push(request);
+      else open.push(request);
+    }
+    const arranged = await findArranged(shop, unclear);
+    const asked = [...open, ...unclear.filter(({ orderId }) => !arranged.has(orderId))];
+    const ended = new Map<string, ShipmentResult>();
+    for (const request of unclear) {
+      if (arranged.has(request.orderId)) ended.set(effectKeyOf(request), arrangedResult(request));
+    }
+    for (const [request, result] of await ask(shop, asked)) ended.set(effectKeyOf(request), result);
+    await withTenant(db, shop.tenantId, (transaction) =>
+      finishEffects(
+        transaction,
+        [...ended].map(([key, result]) => ({ key, state: result.arranged ? "done" : "refused", result })),
+      ),
+    );
+    return new Map([...results, ...ended]);
+  }
+
+  async function ask(
+    shop: ShopKey,
+    requests: readonly ShipmentRequest[],
+  ): Promise<ReadonlyMap<ShipmentRequest, ShipmentResult>> {
+    if (requests.length === 0) return new Map();
+    const answers = await callForPackages(
+      shop,
+      requests.flatMap(({ packageIds }) => packageIds),
+    ).catch(async (error: unknown) => {
+      if (error instanceof ChannelFailure && error.kind === "rate_limited") {
+        await withTenant(db, shop.tenantId, (transaction) =>
+          withdrawEffects(transaction, requests.map(effectKeyOf)),
+        );
+      }
+      throw error;
+    });
+    const byPackage = new Map(answers.map((answer) => [answer.key, answer]));
+    const refusals = new Map<ShipmentRequest, string>();
+    for (const request of requests) {
+      for (const packageId of request.packageIds) {
+        const answer = byPackage.get(packageId);
+        if (answer?.ok === true) continue;
+        refusals.set(
+          request,
+          answer === undefined
+            ? `The channel said nothing of package ${packageId}`
+            : `${answer.message} (${answer.channelCode})`,
+        );
+      }
+    }
+    // "Already shipped" comes as a refusal, in words that change: the order itself tells.
+    const arranged = await findArranged(shop, [...refusals.keys()]);
+    return new Map(
+      requests.map((request) => {
+        const reason = refusals.get(request);
+        return reason === undefined || arranged.has(request.orderId)
+          ? [request, arrangedResult(request)]
+          : [request, { arranged: false, reason }];
+      }),
+    );
+  }
+
+  /** Out of budget, the call waits here and its orders gather: one that waits costs less than fifty that come again. */
+  async function callForPackages(
+    shop: ShopKey,
+    packageIds: readonly ChannelPackageId[],
+  ): Promise<readonly ItemResult<ChannelPackageId>[]> {
+    const giveUpAt = Date.now() + budgetWaitMaximum;
+    while (true) {
+      try {
+        return await arrangeTogether(shop, packageIds);
+      } catch (error) {
+        const retryAt =
+          error instanceof ChannelFailure && error.kind === "rate_limited" ? error.retryAt : null;
+        if (retryAt === null || retryAt > giveUpAt) throw error;
+        await wait(Math.max(50, retryAt - Date.now()));
+      }
+    }
+  }
 
   /** A refusal of the whole call may be one package's fault: then each is asked for alone, and only it is refused. */
   async function arrangeTogether(
@@ -47,58 +156,31 @@ export function createShipmentActivities({ db, channel }: ActivityDependencies) 
         return packageIds.map((key) => ({ key, ...refused }));
       }
       const results: ItemResult<ChannelPackageId>[] = [];
-      for (const packageId of packageIds) results.push(...(await arrangeTogether(shop, [packageId])));
+      for (const packageId of packageIds) results.push(...(await callForPackages(shop, [packageId])));
       return results;
     }
   }
 
-  /** What the channel itself says of the order: true when its shipment is arranged or further. */
-  async function isArrangedAtChannel(order: OrderKey): Promise<boolean> {
-    const [fetched] = await channel.fetchOrders(order, [order.orderId], 1);
-    return fetched !== undefined && isArranged(fetched.order.status);
-  }
-
-  async function arrangeNow({ packageIds, ...order }: ShipmentRequest): Promise<ShipmentResult> {
-    const shop: ShopKey = { tenantId: order.tenantId, shopId: order.shopId };
-    const results = await Promise.all(
-      packageIds.map((packageId) => arrange(order.shopId, { shop, packageId })),
+  /** Which of the orders the channel itself says are arranged or further. */
+  async function findArranged(
+    shop: ShopKey,
+    requests: readonly ShipmentRequest[],
+  ): Promise<ReadonlySet<ChannelOrderId>> {
+    if (requests.length === 0) return new Set();
+    const fetched = await channel.fetchOrders(
+      shop,
+      requests.map(({ orderId }) => orderId),
+      1,
     );
-    const [refused] = results.filter((result) => !result.ok);
-    if (refused === undefined) return { arranged: true, packageIds };
-    // "Already shipped" comes as a refusal, in words that change: the order itself tells.
-    if (await isArrangedAtChannel(order)) return { arranged: true, packageIds };
-    return { arranged: false, reason: `${refused.message} (${refused.channelCode})` };
+    return new Set(fetched.filter(({ order }) => isArranged(order.status)).map(({ order }) => order.orderId));
   }
 
   return {
-    /**
-     * Arranges the shipment of an order's packages with the channel, together with other orders' in one call. The channel
-     * has no idempotency key: after an attempt whose outcome is unclear the order is read back first.
-     */
+    /** Arranges the shipment of an order's packages with the channel, once, together with other orders' in one call. */
     async arrangeShipment(request: ShipmentRequest): Promise<ShipmentResult> {
-      const { packageIds, ...order } = request;
-      const key = `ship/${order.shopId}/${order.orderId}/${[...packageIds].sort().join("+")}`;
-      const effect = await withTenant(
-        db,
-        order.tenantId,
-        async (transaction): Promise<EffectState<ShipmentResult>> => {
-          await reopenEffect(transaction, key);
-          return await beginEffect(transaction, order.tenantId, { key, kind: "ship", input: key });
-        },
-      );
-      if (effect.state === "finished") return effect.result;
-      try {
-        const result: ShipmentResult =
-          effect.state === "unclear" && (await isArrangedAtChannel(order))
-            ? { arranged: true, packageIds }
-            : await arrangeNow(request);
-        await withTenant(db, order.tenantId, (transaction) =>
-          finishEffect(transaction, key, result.arranged ? "done" : "refused", result),
-        );
-        return result;
-      } catch (error) {
+      return await arrange(request.shopId, request).catch((error: unknown) => {
         throw asActivityFailure(error);
-      }
+      });
     },
 
     /** Cancels the order at the channel as its seller. Asking again for an order that is cancelled is accepted. */
@@ -115,4 +197,12 @@ export function createShipmentActivities({ db, channel }: ActivityDependencies) 
       }
     },
   };
+}
+
+function effectKeyOf({ shopId, orderId, packageIds }: ShipmentRequest): string {
+  return `ship/${shopId}/${orderId}/${[...packageIds].sort().join("+")}`;
+}
+
+function arrangedResult({ packageIds }: ShipmentRequest): ShipmentResult {
+  return { arranged: true, packageIds };
 }

@@ -1,6 +1,6 @@
 import { sql } from "kysely";
 import type { TenantId } from "../domain/ids.ts";
-import type { TenantTransaction } from "./tenant.ts";
+import { currentTenant, type TenantTransaction } from "./tenant.ts";
 
 /**
  * An effect on another system that has no idempotency keys of its own. The row is written before the call, so that an
@@ -13,53 +13,77 @@ export type EffectState<Result> =
   | { readonly state: "finished"; readonly result: Result };
 
 /**
- * Notes that an effect is about to be attempted.
+ * Notes that effects are about to be attempted. One that was refused is attempted anew: the same wish comes again when
+ * something has changed.
  *
- * @throws Error when the key was used before with another input: two different wishes must not share an effect.
+ * @param effects each key once.
+ * @throws Error when a key was used before with another input: two different wishes must not share an effect.
  */
-export async function beginEffect<Result>(
+export async function beginEffects<Result>(
   transaction: TenantTransaction,
   tenantId: TenantId,
-  effect: { readonly key: string; readonly kind: string; readonly input: string },
-): Promise<EffectState<Result>> {
-  const row = await transaction
-    .insertInto("effects")
-    .values({ tenant_id: tenantId, key: effect.key, kind: effect.kind, input_hash: effect.input })
-    .onConflict((conflict) =>
-      conflict.columns(["tenant_id", "key"]).doUpdateSet({
-        attempts: sql`effects.attempts + case effects.state when 'started' then 1 else 0 end`,
-      }),
-    )
-    .returning(["state", "result", "attempts", "input_hash"])
-    .executeTakeFirstOrThrow();
-  if (row.input_hash !== effect.input) {
-    throw new Error(`Effect ${effect.key} was begun with another input`);
-  }
-  if (row.state !== "started") return { state: "finished", result: row.result as Result };
-  return row.attempts === 1 ? { state: "new" } : { state: "unclear" };
+  kind: string,
+  effects: readonly { readonly key: string; readonly input: string }[],
+): Promise<ReadonlyMap<string, EffectState<Result>>> {
+  const { rows } = await sql<{
+    key: string;
+    state: string;
+    result: unknown;
+    attempts: number;
+    input_hash: string;
+  }>`
+    insert into effects as known (tenant_id, key, kind, input_hash)
+    select ${tenantId}, given.key, ${kind}, given.input
+    from unnest(${effects.map(({ key }) => key)}::text[], ${effects.map(({ input }) => input)}::text[])
+      as given (key, input)
+    order by given.key
+    on conflict (tenant_id, key) do update
+    set attempts = case known.state when 'started' then known.attempts + 1 when 'refused' then 1 else known.attempts end,
+        state = case known.state when 'refused' then 'started' else known.state end,
+        result = case known.state when 'refused' then null else known.result end,
+        finished_at = case known.state when 'refused' then null else known.finished_at end
+    returning key, state, result, attempts, input_hash
+  `.execute(transaction);
+  const inputs = new Map(effects.map(({ key, input }) => [key, input]));
+  return new Map(
+    rows.map(({ key, state, result, attempts, input_hash }): [string, EffectState<Result>] => {
+      if (input_hash !== inputs.get(key)) throw new Error(`Effect ${key} was begun with another input`);
+      if (state !== "started") return [key, { state: "finished", result: result as Result }];
+      return [key, { state: attempts === 1 ? "new" : "unclear" }];
+    }),
+  );
 }
 
-/** Writes down how an effect ended; the first ending counts. */
-export async function finishEffect(
+/** Takes attempts back that never reached the other system, so that the next ones need not read anything back. */
+export async function withdrawEffects(
   transaction: TenantTransaction,
-  key: string,
-  state: "done" | "refused",
-  result: object,
+  keys: readonly string[],
 ): Promise<void> {
+  if (keys.length === 0) return;
   await transaction
     .updateTable("effects")
-    .set({ state, result: JSON.stringify(result), finished_at: sql`clock_timestamp()` })
-    .where("key", "=", key)
+    .set({ attempts: 0 })
+    .where("key", "in", keys)
     .where("state", "=", "started")
+    // Of two attempts at once the other one may have reached it.
+    .where("attempts", "=", 1)
     .execute();
 }
 
-/** Forgets a refused attempt, so that the same wish may be tried again when something has changed. */
-export async function reopenEffect(transaction: TenantTransaction, key: string): Promise<void> {
-  await transaction
-    .updateTable("effects")
-    .set({ state: "started", result: null, finished_at: null, attempts: 0 })
-    .where("key", "=", key)
-    .where("state", "=", "refused")
-    .execute();
+/** Writes down how effects ended; the first ending counts. */
+export async function finishEffects(
+  transaction: TenantTransaction,
+  endings: readonly {
+    readonly key: string;
+    readonly state: "done" | "refused";
+    readonly result: object;
+  }[],
+): Promise<void> {
+  if (endings.length === 0) return;
+  await sql`
+    update effects set state = given.state, result = given.result, finished_at = clock_timestamp()
+    from jsonb_to_recordset(${JSON.stringify(endings)}::jsonb) as given (key text, state text, result jsonb)
+    where effects.tenant_id = ${currentTenant} and effects.key = given.key
+      and effects.state = 'started'
+  `.execute(transaction);
 }
