@@ -3,12 +3,14 @@ import pg from "pg";
 import { up as foundation } from "./migrations/0001-foundation.ts";
 import { up as stock } from "./migrations/0002-stock.ts";
 import { up as orders } from "./migrations/0003-orders.ts";
+import { up as deliveriesByOrder } from "./migrations/0007-deliveries-by-order.ts";
 
 /** Every migration, in order. Forward only: a mistake is mended by the next one. */
 const migrations: Readonly<Record<string, Migration>> = {
   "0001-foundation": { up: foundation },
   "0002-stock": { up: stock },
   "0003-orders": { up: orders },
+  "0007-deliveries-by-order": { up: deliveriesByOrder },
 };
 
 /** Names of all migrations: what a database of this version has. */

@@ -94,13 +94,17 @@ export interface ClaimedDelivery {
 }
 
 /**
- * Takes deliveries that are due, the longest waiting first, for at most `leaseSeconds`: who dies holding one loses it to
- * the next. Needs the role `cf_dispatcher`.
+ * Takes the deliveries of orders that are due, the longest waiting order first, for at most `leaseSeconds`: who dies
+ * holding one loses it to the next. All that an order's deliveries say is answered by one fetch, so they come together.
+ * Needs the role `cf_dispatcher`.
+ *
+ * @param pausedShops shops whose deliveries stay where they are.
  */
 export async function claimDeliveries(
   db: Database,
-  limit: number,
+  ordersMaximum: number,
   leaseSeconds: number,
+  pausedShops: readonly ShopId[] = [],
 ): Promise<readonly ClaimedDelivery[]> {
   const { rows } = await sql<{
     id: string;
@@ -110,14 +114,24 @@ export async function claimDeliveries(
     channel_order_id: string;
     attempts: number;
   }>`
+    with due as (
+      select shop_id, channel_order_id, min(next_attempt_at) as since
+      from webhook_deliveries
+      where state = 'waiting' and next_attempt_at <= now() and (leased_until is null or leased_until < now())
+        and shop_id <> all (${pausedShops}::uuid[])
+      group by shop_id, channel_order_id
+      order by since
+      limit ${ordersMaximum}
+    )
     update webhook_deliveries
     set leased_until = clock_timestamp() + make_interval(secs => ${leaseSeconds})
     where id in (
-      select id from webhook_deliveries
-      where state = 'waiting' and next_attempt_at <= now() and (leased_until is null or leased_until < now())
-      order by next_attempt_at, id
-      limit ${limit}
-      for update skip locked
+      select delivery.id
+      from due join webhook_deliveries as delivery
+        on delivery.shop_id = due.shop_id and delivery.channel_order_id = due.channel_order_id
+      where delivery.state = 'waiting' and delivery.next_attempt_at <= now()
+        and (delivery.leased_until is null or delivery.leased_until < now())
+      for update of delivery skip locked
     )
     returning id, tenant_id, shop_id, topic, channel_order_id, attempts
   `.execute(db);

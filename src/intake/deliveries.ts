@@ -5,18 +5,22 @@ import {
   failDeliveries,
   postponeDeliveries,
 } from "../db/webhook-deliveries.ts";
-import { asId, type ChannelOrderId } from "../domain/ids.ts";
+import { asId, type ChannelOrderId, type ShopId } from "../domain/ids.ts";
 import { ChannelFailure } from "../integrations/ports/failure.ts";
 import type { ShopKey } from "../integrations/ports/sales-channel.ts";
 import type { IntakeDependencies } from "./dependencies.ts";
 import { takeOrders } from "./take-orders.ts";
 
-const claimMaximum = 200;
+/** Orders whose deliveries one pass takes. */
+const ordersMaximum = 200;
 const leaseSeconds = 60;
 /** TikTok Shop gives the details of at most 50 orders a call. */
 const ordersPerCallMaximum = 50;
 /** How long a delivery waits when something outside of it has failed. */
 const worldRetryMilliseconds = 2_000;
+
+/** Shops whose channel wants no calls before a time (milliseconds): their deliveries gather meanwhile for fuller calls. */
+export type ShopPauses = Map<ShopId, number>;
 
 /**
  * One pass over the waiting deliveries: their orders are fetched, up to 50 a call, and taken in. A fault of the world (the
@@ -25,20 +29,28 @@ const worldRetryMilliseconds = 2_000;
  *
  * @returns how many deliveries there were.
  */
-export async function dispatchDeliveries(dependencies: IntakeDependencies): Promise<number> {
-  const claimed = await claimDeliveries(dependencies.db, claimMaximum, leaseSeconds);
+export async function dispatchDeliveries(
+  dependencies: IntakeDependencies,
+  pauses: ShopPauses = new Map(),
+): Promise<number> {
+  for (const [shopId, until] of pauses) if (until <= Date.now()) pauses.delete(shopId);
+  const claimed = await claimDeliveries(dependencies.db, ordersMaximum, leaseSeconds, [...pauses.keys()]);
   const byShop = new Map<string, ClaimedDelivery[]>();
   for (const delivery of claimed) {
     const known = byShop.get(delivery.shopId);
     if (known === undefined) byShop.set(delivery.shopId, [delivery]);
     else known.push(delivery);
   }
-  await Promise.all([...byShop.values()].map((deliveries) => dispatchShop(dependencies, deliveries)));
+  await Promise.all(
+    [...byShop.values()].map((deliveries) => dispatchShop({ ...dependencies, pauses }, deliveries)),
+  );
   return claimed.length;
 }
 
+type Dispatching = IntakeDependencies & { readonly pauses: ShopPauses };
+
 async function dispatchShop(
-  dependencies: IntakeDependencies,
+  dependencies: Dispatching,
   deliveries: readonly ClaimedDelivery[],
 ): Promise<void> {
   const [first] = deliveries;
@@ -58,7 +70,7 @@ async function dispatchShop(
 }
 
 async function dispatchOrders(
-  dependencies: IntakeDependencies,
+  dependencies: Dispatching,
   shop: ShopKey,
   byOrder: ReadonlyMap<ChannelOrderId, readonly ClaimedDelivery[]>,
   orderIds: readonly ChannelOrderId[],
@@ -87,8 +99,10 @@ async function dispatchOrders(
       return;
     }
     const retryAt = error instanceof ChannelFailure ? error.retryAt : null;
-    logger.warn(
-      { err: error, ...shop, orders: orderIds.length },
+    if (retryAt !== null) dependencies.pauses.set(shop.shopId, retryAt);
+    const isOurBudget = error instanceof ChannelFailure && error.kind === "rate_limited";
+    logger[isOurBudget ? "info" : "warn"](
+      { ...(isOurBudget ? {} : { err: error }), ...shop, orders: orderIds.length, retryAt },
       "Deliveries wait: something outside of them failed",
     );
     await postponeDeliveries(
@@ -105,7 +119,7 @@ async function dispatchOrders(
  * it stands alone; its delivery counts an attempt and is parked in the end, and its neighbours go on.
  */
 async function dispatchApart(
-  dependencies: IntakeDependencies,
+  dependencies: Dispatching,
   shop: ShopKey,
   byOrder: ReadonlyMap<ChannelOrderId, readonly ClaimedDelivery[]>,
   orderIds: readonly ChannelOrderId[],

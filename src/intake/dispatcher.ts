@@ -1,4 +1,4 @@
-import { dispatchDeliveries } from "./deliveries.ts";
+import { dispatchDeliveries, type ShopPauses } from "./deliveries.ts";
 import type { IntakeDependencies } from "./dependencies.ts";
 import { type Loop, startLoop } from "./loop.ts";
 import { outboxClasses, workOffOutbox } from "./outbox.ts";
@@ -10,8 +10,12 @@ import { connectShops, sweepUnhandledOrders } from "./sweep.ts";
  */
 export function startDispatcher(dependencies: IntakeDependencies): Loop {
   const { logger } = dependencies;
+  const pauses: ShopPauses = new Map();
   const loops = [
-    startLoop("deliveries", () => dispatchDeliveries(dependencies), { restMilliseconds: 100, logger }),
+    startLoop("deliveries", () => dispatchDeliveries(dependencies, pauses), {
+      restMilliseconds: 100,
+      logger,
+    }),
     startLoop("outbox to workflows", () => workOffOutbox(dependencies, outboxClasses.workflows), {
       restMilliseconds: 50,
       logger,
