@@ -6,6 +6,7 @@ import { encrypt } from "../db/encryption.ts";
 import { storeSnapshots, type StoredSnapshot } from "../db/order-snapshots.ts";
 import { withTenant } from "../db/tenant.ts";
 import type { ChannelOrderId, ChannelSkuId } from "../domain/ids.ts";
+import type { ChannelOrder } from "../domain/order/channel-order.ts";
 import type { FetchedOrder, ShopKey } from "../integrations/ports/sales-channel.ts";
 import { orderWorkflowId, priorities, taskQueues } from "../workflows/addressing.ts";
 import { type OrderInput, orderNews, searchAttributes } from "../workflows/messages.ts";
@@ -37,9 +38,10 @@ export async function takeOrders(
 ): Promise<readonly TakenOrder[]> {
   await importUnknownSkus(dependencies, shop, fetched);
   const taken = await storeAll(dependencies, shop, fetched, causeOf);
+  const orders = new Map(fetched.map(({ order }) => [order.orderId, order]));
   await pMap(
     taken.filter((order) => order.fate !== "refused" && order.unhandled),
-    async ({ orderId }) => tellOrder(dependencies, shop, orderId, causeOf(orderId)),
+    async ({ orderId }) => tellOrder(dependencies, shop, orderId, causeOf(orderId), orders.get(orderId)),
     { concurrency: toldAtOnceMaximum },
   );
   return taken;
@@ -91,12 +93,17 @@ async function storeTogether(
   );
 }
 
-/** Tells an order's workflow to look, starting it when it does not run. */
+/**
+ * Tells an order's workflow to look, starting it when it does not run.
+ *
+ * @param order as it was just fetched: a workflow that starts with it need not first tell the search what it is.
+ */
 export async function tellOrder(
   { client, queuePrefix }: Pick<IntakeDependencies, "client" | "queuePrefix">,
   shop: ShopKey,
   orderId: ChannelOrderId,
   cause: string,
+  order?: ChannelOrder,
 ): Promise<void> {
   const input: OrderInput = { ...shop, orderId, ...(queuePrefix === "" ? {} : { queuePrefix }) };
   await client.workflow.signalWithStart("orderLifecycle", {
@@ -109,6 +116,15 @@ export async function tellOrder(
     typedSearchAttributes: [
       { key: searchAttributes.shop, value: shop.shopId },
       { key: searchAttributes.order, value: orderId },
+      ...(order === undefined
+        ? []
+        : [
+            { key: searchAttributes.orderStatus, value: order.status },
+            { key: searchAttributes.needsAttention, value: false },
+            ...(order.shipBy === null
+              ? []
+              : [{ key: searchAttributes.shipBy, value: new Date(order.shipBy) }]),
+          ]),
     ],
     priority: { priorityKey: priorities.webhooks, fairnessKey: shop.tenantId },
   });

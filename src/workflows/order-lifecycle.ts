@@ -45,11 +45,18 @@ class OrderRun {
   /** People who wait for the answer to their wish to cancel. One wish is sent; who comes later shares its answer. */
   #cancelWaiting: { answer: CancelAnswer | null }[] = [];
   #view: OrderView | null = null;
-  #shown = "";
+  /** What the search knows of the order; telling it the same again would cost the server for nothing. */
+  #shown: string;
 
   constructor(input: OrderInput) {
     this.#input = input;
     this.#channel = atChannel(input.queuePrefix);
+    const { typedSearchAttributes: shown } = workflowInfo();
+    this.#shown = shownAs(
+      shown.get(searchAttributes.orderStatus),
+      shown.get(searchAttributes.needsAttention),
+      shown.get(searchAttributes.shipBy)?.toISOString(),
+    );
   }
 
   receive(mail: OrderReport): void {
@@ -187,7 +194,7 @@ class OrderRun {
         ...(view.shipBy === null ? [] : [`Ship by: ${view.shipBy}`]),
       ].join("\n\n"),
     );
-    const attributes = [view.channelStatus, view.needsAttention, view.shipBy].join();
+    const attributes = shownAs(view.channelStatus, view.needsAttention, view.shipBy);
     if (attributes === this.#shown) return;
     this.#shown = attributes;
     upsertSearchAttributes([
@@ -196,6 +203,10 @@ class OrderRun {
       { key: searchAttributes.shipBy, value: view.shipBy === null ? null : new Date(view.shipBy) },
     ]);
   }
+}
+
+function shownAs(...attributes: readonly (string | boolean | null | undefined)[]): string {
+  return attributes.join();
 }
 
 /** Several mails are one report: news are one look at the newest snapshot, results add up. */
