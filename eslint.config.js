@@ -14,19 +14,20 @@ const layers = {
     why: "workflow code is replayed: it may use the domain, and activities as types only, nothing that does I/O",
   },
   activities: {
-    may: ["domain", "integrations/ports", "db", "workflows/messages", "workflows/addressing"],
+    may: ["crash-points", "domain", "integrations/ports", "db", "workflows/messages", "workflows/addressing"],
     why: "activities are thin: they reach other systems through ports, and workflows only through their messages and ids",
   },
   integrations: {
-    may: ["domain"],
+    may: ["crash-points", "domain"],
     why: "an adapter speaks to one system; what it offers to us is the port, never another adapter",
   },
   db: {
-    may: ["domain"],
+    may: ["crash-points", "domain"],
     why: "tables serve everyone and know no one: rows and wire shapes stay in their folder",
   },
   api: {
     may: [
+      "crash-points",
       "domain",
       "workflows/messages",
       "workflows/addressing",
@@ -44,7 +45,7 @@ const layers = {
     why: "the API is thin: it reads read-models, signals workflows, and owns only users, keys and sessions",
   },
   intake: {
-    may: ["domain", "db", "integrations/ports", "workflows/messages", "workflows/addressing"],
+    may: ["crash-points", "domain", "db", "integrations/ports", "workflows/messages", "workflows/addressing"],
     why: "the dispatcher turns rows into snapshots and signals; channels are behind their port",
   },
   proof: {
@@ -64,7 +65,7 @@ const layers = {
     why: "zero set-up starts processes; it contains no product logic",
   },
 };
-const sharedWiring = ["config", "logger", "metrics", "temporal", "workers"];
+const sharedWiring = ["crash-points", "config", "logger", "metrics", "temporal", "workers"];
 
 /** Entry points connect parts and may import anything. */
 const entryPoints = [

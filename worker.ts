@@ -2,6 +2,7 @@ import { DefaultLogger, Runtime } from "@temporalio/worker";
 import closeWithGrace from "close-with-grace";
 import { createActivities } from "./src/activities/index.ts";
 import { loadConfig } from "./src/config.ts";
+import { armCrashPoint } from "./src/crash-points.ts";
 import { openDatabase, refusePrivilegedLogin } from "./src/db/connection.ts";
 import { createRateBudget } from "./src/db/rate-buckets.ts";
 import { createCredentialStore } from "./src/db/shop-credentials.ts";
@@ -13,6 +14,7 @@ import { bundleWorkflows, startWorkers } from "./src/workers.ts";
 
 /** The worker process: config → adapters → activities → Workers and dispatcher, drained on SIGTERM. */
 const config = loadConfig();
+armCrashPoint(config.crashPoint);
 const logger = createLogger({ level: config.logLevel, service: "worker" });
 // What Temporal's own parts have to say goes the way of all our logs.
 Runtime.install({

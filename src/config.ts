@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { type ArmedCrashPoint, readCrashPoint } from "./crash-points.ts";
 
 /**
  * The only reader of the environment. Every key is in `.env.example`; a test compares the two. Text is never coerced
@@ -22,6 +23,10 @@ export const environmentSchema = z.object({
     .string()
     .refine((text) => Buffer.from(text, "base64").length === 32, "must be 32 bytes in base64")
     .default(demoSecretKey),
+  CREATORFLOW_CRASH_POINT: z
+    .string()
+    .refine((text) => readCrashPoint(text) !== null, "must name a crash point of src/crash-points.ts")
+    .optional(),
 
   HOST: z.string().min(1).default("127.0.0.1"),
   PORT: port(3000),
@@ -63,6 +68,8 @@ export interface Config {
   readonly demo: { readonly orders: boolean; readonly password: string | null };
   /** 32 bytes; encrypts what is personal or secret at rest. */
   readonly secretKey: Buffer;
+  /** Where a process ends itself, for the crash sweep; null: nowhere. */
+  readonly crashPoint: ArmedCrashPoint | null;
   readonly api: { readonly host: string; readonly port: number; readonly publicUrl: string };
   readonly database: {
     /** Login of the processes; null means: embedded. Never a superuser. */
@@ -133,6 +140,8 @@ export function loadConfig(environment: NodeJS.ProcessEnv = process.env): Config
     home: value.CREATORFLOW_HOME,
     demo: { orders: value.CREATORFLOW_DEMO === "on", password: value.CREATORFLOW_DEMO_PASSWORD ?? null },
     secretKey: Buffer.from(value.CREATORFLOW_SECRET_KEY, "base64"),
+    crashPoint:
+      value.CREATORFLOW_CRASH_POINT === undefined ? null : readCrashPoint(value.CREATORFLOW_CRASH_POINT),
     api: {
       host: value.HOST,
       port: value.PORT,
@@ -187,6 +196,7 @@ function refuseDemoSettings(config: Config, value: Environment): void {
     config.tiktokShop.app === null && "TIKTOK_SHOP_APP_KEY and TIKTOK_SHOP_APP_SECRET are missing",
     config.timeScale !== 1 && "TIME_SCALE must be 1",
     value.CREATORFLOW_DEMO_PASSWORD !== undefined && "CREATORFLOW_DEMO_PASSWORD must not be set",
+    config.crashPoint !== null && "CREATORFLOW_CRASH_POINT must not be set",
   ].filter((reason) => reason !== false);
   if (reasons.length > 0) {
     throw new Error(

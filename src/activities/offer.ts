@@ -1,4 +1,5 @@
 import { ApplicationFailure } from "@temporalio/activity";
+import { crashPoint } from "../crash-points.ts";
 import {
   appendObservations,
   closePushIntents,
@@ -27,6 +28,7 @@ export function createOfferActivities({ db, channel }: ActivityDependencies) {
     listing: Listing,
   ): Promise<readonly Observation[]> {
     const stock = await channel.readStock({ tenantId, shopId: listing.shopId }, [listing.channelSkuId], 3);
+    crashPoint("offer: stock read, not observed");
     const observations = stock.filter((each) => each.channelSkuId === listing.channelSkuId);
     await withTenant(db, tenantId, (transaction) =>
       appendObservations(transaction, tenantId, listing, skuId, observations),
@@ -37,6 +39,7 @@ export function createOfferActivities({ db, channel }: ActivityDependencies) {
   /** One round. True when the channel shows what it should. */
   async function settle(tenantId: TenantId, skuId: SkuId, listing: Listing): Promise<boolean> {
     const theirs = await observe(tenantId, skuId, listing);
+    crashPoint("offer: observed, nothing decided");
     const pushes = await withTenant(db, tenantId, async (transaction) => {
       const ours = await getOurNumbers(transaction, listing, skuId);
       const wanted = theirs.flatMap((seen): IntendedPush[] => {
@@ -51,6 +54,7 @@ export function createOfferActivities({ db, channel }: ActivityDependencies) {
       return new Map(wanted.map((push) => [push.warehouseId, push.desired]));
     });
     if (pushes.size === 0) return true;
+    crashPoint("offer: push intended, channel not told");
     // Every warehouse of the SKU must be listed; those that need nothing are told what they show.
     const [result] = await channel.setAvailable(
       { tenantId, shopId: listing.shopId },
@@ -61,6 +65,7 @@ export function createOfferActivities({ db, channel }: ActivityDependencies) {
         available: pushes.get(warehouseId) ?? available,
       })),
     );
+    crashPoint("offer: channel told, intent open");
     if (result?.ok === false) {
       const outcome = `${result.message} (${result.channelCode})`;
       await withTenant(db, tenantId, async (transaction) => {
@@ -99,6 +104,7 @@ export function createOfferActivities({ db, channel }: ActivityDependencies) {
       for (const listing of listings) {
         await settleListing(tenantId, skuId, listing).catch((error: unknown) => failures.push(error));
       }
+      crashPoint("offer: settled, not marked");
       const [failure] = failures;
       const refused = failure instanceof ChannelFailure && failure.kind === "refused";
       if (failure === undefined || refused) {

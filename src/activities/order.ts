@@ -1,3 +1,4 @@
+import { crashPoint } from "../crash-points.ts";
 import { type LockedOrder, lockOrder, saveDecision } from "../db/orders.ts";
 import { appendToOutbox, type OutboxMessage } from "../db/outbox.ts";
 import { type TenantTransaction, withTenant } from "../db/tenant.ts";
@@ -34,11 +35,13 @@ export function createOrderActivities({ db }: ActivityDependencies) {
      * the order's lock; telling it the same again changes nothing.
      */
     async advanceOrder({ report, ...key }: OrderKey & { readonly report: OrderReport }): Promise<OrderStep> {
-      return await withTenant(db, key.tenantId, async (transaction) => {
+      const step = await withTenant(db, key.tenantId, async (transaction): Promise<OrderStep> => {
         const order = await lockOrder(transaction, key.shopId, key.orderId);
         if (order === null) return { view: null, commands: [], cancelRefusal: null };
         return await advance(transaction, key.tenantId, order, report);
       });
+      crashPoint("order: decision committed, not answered");
+      return step;
     },
   };
 }
@@ -80,6 +83,7 @@ async function advance(
     cause: latest?.cause ?? causeOf(report),
   });
   await causeEffects(transaction, tenantId, order, { state, events });
+  crashPoint("order: decision written, not committed");
   const commands = commandsFor(state);
   return { view: viewOf(state, commands.length === 0), commands, cancelRefusal };
 }

@@ -1,4 +1,5 @@
 import { setTimeout as wait } from "node:timers/promises";
+import { crashPoint } from "../crash-points.ts";
 import { beginEffects, finishEffects, withdrawEffects } from "../db/effects.ts";
 import { withTenant } from "../db/tenant.ts";
 import type { ChannelOrderId, ChannelPackageId } from "../domain/ids.ts";
@@ -69,12 +70,14 @@ export function createShipmentActivities({ db, channel }: ActivityDependencies) 
       if (arranged.has(request.orderId)) ended.set(effectKeyOf(request), arrangedResult(request));
     }
     for (const [request, result] of await ask(shop, asked)) ended.set(effectKeyOf(request), result);
+    crashPoint("shipment: channel asked, result not recorded");
     await withTenant(db, shop.tenantId, (transaction) =>
       finishEffects(
         transaction,
         [...ended].map(([key, result]) => ({ key, state: result.arranged ? "done" : "refused", result })),
       ),
     );
+    crashPoint("shipment: result recorded, not answered");
     return new Map([...results, ...ended]);
   }
 
@@ -83,6 +86,7 @@ export function createShipmentActivities({ db, channel }: ActivityDependencies) 
     requests: readonly ShipmentRequest[],
   ): Promise<ReadonlyMap<ShipmentRequest, ShipmentResult>> {
     if (requests.length === 0) return new Map();
+    crashPoint("shipment: written down, channel not asked");
     const answers = await callForPackages(
       shop,
       requests.flatMap(({ packageIds }) => packageIds),
@@ -186,7 +190,9 @@ export function createShipmentActivities({ db, channel }: ActivityDependencies) 
     /** Cancels the order at the channel as its seller. Asking again for an order that is cancelled is accepted. */
     async cancelAtChannel({ reason, ...order }: CancelRequestToChannel): Promise<CancelResult> {
       try {
+        crashPoint("cancellation: decided, channel not asked");
         await channel.cancelOrder(order, order.orderId, reason);
+        crashPoint("cancellation: channel asked, not answered");
         return { accepted: true };
       } catch (error) {
         if (!(error instanceof ChannelFailure) || error.kind !== "refused") throw asActivityFailure(error);

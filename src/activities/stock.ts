@@ -1,5 +1,6 @@
 import { type Client, WithStartWorkflowOperation, WorkflowUpdateFailedError } from "@temporalio/client";
 import { ApplicationFailure } from "@temporalio/activity";
+import { crashPoint } from "../crash-points.ts";
 import { applyStockBatch as applyInDatabase, type StockBatchOutcome } from "../db/stock.ts";
 import type { SkuId, TenantId } from "../domain/ids.ts";
 import type { StockAnswer, StockOperation } from "../domain/stock/operation.ts";
@@ -27,11 +28,14 @@ export function createStockActivities({ db, client, logger, queuePrefix }: Activ
         skuId: key as SkuId,
         ...(queuePrefix === "" ? {} : { queuePrefix }),
       };
-      return await askEntity(
+      crashPoint("stock: request gathered, entity not asked");
+      const answers = await askEntity(
         client,
         input,
         items.map(({ operation }) => operation),
       );
+      crashPoint("stock: entity answered, order not told");
+      return answers;
     },
   });
 
@@ -47,12 +51,14 @@ export function createStockActivities({ db, client, logger, queuePrefix }: Activ
       readonly skuId: SkuId;
       readonly operations: readonly StockOperation[];
     }): Promise<Omit<StockBatchOutcome, "poisoned">> {
+      crashPoint("stock: batch asked for, not begun");
       const { poisoned, ...outcome } = await applyInDatabase(
         db,
         batch.tenantId,
         batch.skuId,
         batch.operations,
       );
+      crashPoint("stock: batch committed, not answered");
       for (const each of poisoned) {
         logger.error(
           { skuId: batch.skuId, ...each },

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { z } from "zod";
+import { crashPoint } from "../crash-points.ts";
 import type { Database } from "../db/connection.ts";
 import {
   answerIdempotencyKey,
@@ -57,6 +58,7 @@ export async function answerOnce<Schema extends z.ZodType>(
       throwStoredProblem(claim);
       return schema.parse(claim.body);
     case "ours":
+      crashPoint("key: claimed, nothing done");
       break;
   }
   let body: z.output<Schema>;
@@ -71,7 +73,9 @@ export async function answerOnce<Schema extends z.ZodType>(
     }
     throw error;
   }
+  crashPoint("key: effect done, answer not stored");
   await answerIdempotencyKey(db, tenantId, key, { status: 200, body });
+  crashPoint("key: answer stored, not given");
   return body;
 }
 

@@ -1,6 +1,7 @@
 import closeWithGrace from "close-with-grace";
 import { sql } from "kysely";
 import { loadConfig } from "../config.ts";
+import { armCrashPoint } from "../crash-points.ts";
 import { type Database, openDatabase, refusePrivilegedLogin } from "../db/connection.ts";
 import { migrationNames } from "../db/migrate.ts";
 import { createLogger } from "../logger.ts";
@@ -9,6 +10,7 @@ import { buildApp } from "./app.ts";
 
 /** The API process: config → adapters → app → listen, drained on SIGTERM. */
 const config = loadConfig();
+armCrashPoint(config.crashPoint);
 const logger = createLogger({ level: config.logLevel, service: "api" });
 if (config.database.url === null)
   throw new Error("DATABASE_URL is missing: `npm start` sets it for the embedded one.");

@@ -1,3 +1,4 @@
+import { crashPoint } from "../crash-points.ts";
 import type { SkuId, TenantId } from "../domain/ids.ts";
 import { applyBatch, type BatchResult } from "../domain/stock/apply-batch.ts";
 import { operationIdOf, type StockAnswer, type StockOperation } from "../domain/stock/operation.ts";
@@ -73,5 +74,6 @@ export async function applyInTransaction(
   const state = await lockStockState(transaction, skuId, operations);
   const result = applyBatch(state, operations);
   await writeBatchResult(transaction, tenantId, skuId, result);
+  crashPoint("stock: batch written, not committed");
   return result;
 }

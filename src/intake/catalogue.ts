@@ -1,4 +1,5 @@
 import { sql } from "kysely";
+import { crashPoint } from "../crash-points.ts";
 import { mapWarehouses, takeInListing } from "../db/catalogue.ts";
 import { isRefusedByDatabase } from "../db/failure.ts";
 import { withTenant } from "../db/tenant.ts";
@@ -39,6 +40,7 @@ export async function takeInShop(
   onProgress: (progress: { readonly skus: number; readonly orders: number }) => void = () => undefined,
 ): Promise<{ readonly skus: number; readonly orders: number }> {
   const locations = await takeInWarehouses(dependencies, shop);
+  crashPoint("shop: warehouses mapped, catalogue not read");
   let skus = 0;
   let orders = 0;
   let pageToken: string | null = null;
@@ -46,6 +48,7 @@ export async function takeInShop(
     const page: Awaited<ReturnType<IntakeDependencies["channel"]["listProducts"]>> =
       await dependencies.channel.listProducts(shop, pageToken);
     skus += await takeInProducts(dependencies, shop, page.products, locations, () => true);
+    crashPoint("shop: a page of SKUs taken in");
     pageToken = page.nextPageToken;
     onProgress({ skus, orders });
   } while (pageToken !== null);
@@ -57,16 +60,19 @@ export async function takeInShop(
       .where("id", "=", shop.shopId)
       .execute(),
   );
+  crashPoint("shop: opened, orders not taken in");
 
   const updatedFrom = new Date(Date.now() - openOrdersDays * 86_400_000).toISOString();
   do {
     const page: Awaited<ReturnType<IntakeDependencies["channel"]["searchOrders"]>> =
       await dependencies.channel.searchOrders(shop, { updatedFrom, updatedBefore: null }, pageToken);
     const taken = await takeOrders(dependencies, shop, page.orders, () => "shop connected");
+    crashPoint("shop: a page of orders taken in");
     orders += taken.filter(({ fate }) => fate === "new_order").length;
     pageToken = page.nextPageToken;
     onProgress({ skus, orders });
   } while (pageToken !== null);
+  crashPoint("shop: all taken in, not marked connected");
 
   // Only now: whoever is killed before this line begins again, and no open order is left behind.
   await withTenant(dependencies.db, shop.tenantId, (transaction) =>
@@ -136,6 +142,7 @@ async function takeInProducts(
           }),
         }),
       );
+      crashPoint("shop: a SKU taken in, its page unfinished");
       if (isNew) taken += 1;
     } catch (error) {
       // One SKU that cannot be stored must not keep the others, or the orders that wait for them, from being taken in.

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import pMap from "p-map";
+import { crashPoint } from "../crash-points.ts";
 import { findSkusByChannel } from "../db/catalogue.ts";
 import { isRefusedByDatabase } from "../db/failure.ts";
 import { encrypt } from "../db/encryption.ts";
@@ -39,6 +40,7 @@ export async function takeOrders(
   await importUnknownSkus(dependencies, shop, fetched);
   const taken = await storeAll(dependencies, shop, fetched, causeOf);
   const orders = new Map(fetched.map(({ order }) => [order.orderId, order]));
+  if (taken.length > 0) crashPoint("orders: stored, workflows not told");
   await pMap(
     taken.filter((order) => order.fate !== "refused" && order.unhandled),
     async ({ orderId }) => tellOrder(dependencies, shop, orderId, causeOf(orderId), orders.get(orderId)),

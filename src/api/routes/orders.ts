@@ -1,5 +1,6 @@
 import type { FastifyPluginCallbackZod } from "fastify-type-provider-zod";
 import { z } from "zod";
+import { crashPoint } from "../../crash-points.ts";
 import { appendAudit } from "../../db/audit-log.ts";
 import { listTimeline } from "../../db/read-models/order-timeline.ts";
 import {
@@ -209,6 +210,7 @@ function addCancelOrder(app: RouteApp, dependencies: OrderDependencies): void {
             ...originOf(request),
           }),
         );
+        crashPoint("cancellation: audited, order not asked");
         return await cancel(dependencies, session, order, request.body.reason, effectId);
       });
     },

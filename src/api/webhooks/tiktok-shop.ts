@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import { z } from "zod";
+import { crashPoint } from "../../crash-points.ts";
 import { type DeliveryToTakeIn, takeInDelivery } from "../../db/webhook-deliveries.ts";
 import {
   readWebhook,
@@ -58,6 +59,7 @@ export function takeInTikTokShopWebhooks(app: FastifyInstance, dependencies: Ing
         throw new Problem("unauthenticated", "The signature does not belong to this body and our app.");
       }
       await takeInDelivery(dependencies.ingestDb, deliveryOf(request, body, receivedAt));
+      crashPoint("webhook: stored, not answered");
     };
     const config = { permission: "public" } as const;
     routes.post(

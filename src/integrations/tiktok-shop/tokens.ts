@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { crashPoint } from "../../crash-points.ts";
 import type { IssuedTokens, RefreshOutcome, ShopCredentials } from "../../domain/shop/credentials.ts";
 import { ChannelFailure } from "../ports/failure.ts";
 import type { ShopKey } from "../ports/sales-channel.ts";
@@ -104,7 +105,9 @@ export function createTokens(options: {
       store.withRefreshLock(shop, async (held) => {
         if (held.accessToken !== staleAccessToken) return { kind: "not_needed" };
         if (wasJustRefused(held, now())) return { kind: "not_needed" };
-        return await refresh(options, shop, held);
+        const outcome = await refresh(options, shop, held);
+        crashPoint("tokens: refreshed, not saved");
+        return outcome;
       }),
     );
     const credentials = remember(shop, result);

@@ -1,0 +1,99 @@
+import fs from "node:fs";
+
+/**
+ * Named places between two effects, where a process may die in real life and where the crash sweep makes it die.
+ *
+ * One point is armed at most, at start, by CREATORFLOW_CRASH_POINT; production refuses the key. A process that reaches
+ * its armed point ends at once by SIGKILL, so that nothing is drained, flushed or rolled back in order. Unarmed, a point
+ * costs one comparison. Workflow code has none, since it is replayed, and the domain has none, since it has no effects.
+ *
+ * Each name says what was done and what was not; each sentence, who must put it right.
+ */
+export const crashPoints = {
+  "webhook: stored, not answered": "The channel sends it again and meets its own row.",
+  "key: claimed, nothing done": "The key's lease runs out; the same request then drives the effect on.",
+  "key: effect done, answer not stored": "The same request asks for the same effect and gets its answer.",
+  "key: answer stored, not given": "The same request gets the stored answer.",
+  "cancellation: audited, order not asked": "The same request audits again and asks the order.",
+  "deliveries: claimed, orders not fetched": "The lease runs out and another pass claims them.",
+  "deliveries: orders fetched, not stored": "The lease runs out and the orders are fetched again.",
+  "orders: stored, workflows not told":
+    "The stored news is unhandled, so the next delivery or the sweep tells it.",
+  "deliveries: workflows told, not marked":
+    "They are worked off again; the snapshots are known and change nothing.",
+  "outbox: claimed, nothing done": "The lease runs out and another pass claims the messages.",
+  "outbox: order woken, not marked": "The order is woken again and finds nothing new.",
+  "outbox: entity told of the offer, not marked": "The entity is told again and finds the offer settled.",
+  "outbox: tracking fetched, not stored": "It is fetched again.",
+  "outbox: tracking stored, not marked": "It is fetched again; entries that are there stay as they are.",
+  "outbox: document fetched, not stored": "It is fetched again.",
+  "outbox: document stored, not marked": "It is fetched again and stored over itself.",
+  "shop: warehouses mapped, catalogue not read": "Connecting begins again.",
+  "shop: a SKU taken in, its page unfinished":
+    "Connecting begins again; the SKU keeps its one opening movement.",
+  "shop: a page of SKUs taken in": "Connecting begins again.",
+  "shop: opened, orders not taken in": "Connecting begins again; the shop keeps the time it was opened at.",
+  "shop: a page of orders taken in": "Connecting begins again; known orders change nothing.",
+  "shop: all taken in, not marked connected": "Connecting begins again.",
+  "stock: request gathered, entity not asked": "The order's activity is tried again.",
+  "stock: entity answered, order not told": "The order's activity asks again and gets the stored answers.",
+  "stock: batch asked for, not begun": "The entity's activity is tried again.",
+  "stock: batch written, not committed": "Postgres rolls back; the entity's activity is tried again.",
+  "stock: batch committed, not answered":
+    "The entity's activity finds every operation applied and its answer stored.",
+  "order: decision written, not committed": "Postgres rolls back; the order's activity is tried again.",
+  "order: decision committed, not answered": "The order's activity decides again and finds nothing new.",
+  "shipment: written down, channel not asked":
+    "The effect is unclear: the order is read back before it is asked for.",
+  "shipment: channel asked, result not recorded":
+    "The effect is unclear: the order is read back and found arranged.",
+  "shipment: result recorded, not answered": "The activity finds the recorded result.",
+  "cancellation: decided, channel not asked": "The activity is tried again.",
+  "cancellation: channel asked, not answered": "The channel refuses the second call; the order is read back.",
+  "offer: stock read, not observed": "It is read again.",
+  "offer: observed, nothing decided": "It is read again.",
+  "offer: push intended, channel not told": "The channel is read back before the next push.",
+  "offer: channel told, intent open": "The channel is read back and the intent closed.",
+  "offer: settled, not marked": "It is read again and found settled.",
+  "tokens: refreshed, not saved": "The old refresh token is used once more.",
+} as const satisfies Record<string, string>;
+
+export type CrashPoint = keyof typeof crashPoints;
+
+/** Which point ends the process, and at which time it is reached: 1 is the first. */
+export interface ArmedCrashPoint {
+  readonly point: CrashPoint;
+  readonly time: number;
+}
+
+let armed: CrashPoint | null = null;
+let timesLeft = 0;
+
+/** Arms one point of this process, or none. */
+export function armCrashPoint(wanted: ArmedCrashPoint | null): void {
+  armed = wanted?.point ?? null;
+  timesLeft = wanted?.time ?? 0;
+}
+
+/** Ends the process here when this point is the armed one. */
+export function crashPoint(point: CrashPoint): void {
+  if (point === armed) reach(point);
+}
+
+/** Reads "<name>" or "<name>:<nth time>"; null when there is no such point. */
+export function readCrashPoint(text: string): ArmedCrashPoint | null {
+  const { name = "", time = "1" } = /^(?<name>.*?)(?::(?<time>[1-9]\d{0,5}))?$/.exec(text)?.groups ?? {};
+  return isCrashPoint(name) ? { point: name, time: Number(time) } : null;
+}
+
+function isCrashPoint(name: string): name is CrashPoint {
+  return Object.hasOwn(crashPoints, name);
+}
+
+function reach(point: CrashPoint): void {
+  timesLeft -= 1;
+  if (timesLeft > 0) return;
+  // Written synchronously: nothing else gets out of this process any more.
+  fs.writeSync(2, `crash point reached: ${point}\n`);
+  process.kill(process.pid, "SIGKILL");
+}
