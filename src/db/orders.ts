@@ -148,14 +148,11 @@ function readOrder(transaction: TenantTransaction, id: string) {
       ).as("lines"),
       jsonArrayFrom(
         eb
-          .selectFrom("listings")
+          .selectFrom("order_lines")
+          .innerJoin("listings", "listings.channel_sku_id", "order_lines.channel_sku_id")
+          .whereRef("order_lines.order_id", "=", "orders.id")
           .whereRef("listings.shop_id", "=", "orders.shop_id")
-          .where(
-            "channel_sku_id",
-            "in",
-            eb.selectFrom("order_lines").whereRef("order_id", "=", "orders.id").select("channel_sku_id"),
-          )
-          .select(["channel_sku_id", "sku_id"]),
+          .select(["listings.channel_sku_id", "listings.sku_id"]),
       ).as("listings"),
       sql<readonly string[] | null>`(select array_agg(reservation_id) from reservations
         where reservations.order_ref = orders.order_ref and reservations.state = 'held')`.as("held"),

@@ -1,5 +1,5 @@
 import { sql } from "kysely";
-import { asId, type TenantId } from "../domain/ids.ts";
+import { asId, type ShopId, type TenantId } from "../domain/ids.ts";
 import type { Database } from "./connection.ts";
 import type { TenantTransaction } from "./tenant.ts";
 
@@ -48,12 +48,15 @@ export async function appendToOutbox(
 /**
  * Takes messages that are due, for at most `leaseSeconds`: who dies holding one loses it to the next. Needs the
  * dispatcher's role, which sees every tenant's.
+ *
+ * @param pausedShops shops whose orders' messages stay where they are.
  */
 export async function claimOutbox(
   db: Database,
   kinds: readonly OutboxKind[],
   limit: number,
   leaseSeconds: number,
+  pausedShops: readonly ShopId[] = [],
 ): Promise<readonly ClaimedMessage[]> {
   const { rows } = await sql<{ id: string; tenant_id: string; attempts: number } & OutboxMessage>`
     update outbox set leased_until = now() + make_interval(secs => ${leaseSeconds}), attempts = attempts + 1
@@ -61,6 +64,7 @@ export async function claimOutbox(
       select id from outbox
       where done_at is null and kind = any (${kinds}) and next_attempt_at <= now()
         and (leased_until is null or leased_until < now())
+        and coalesce(split_part(payload ->> 'orderRef', '/', 1), '') <> all (${pausedShops}::text[])
       order by next_attempt_at, id
       limit ${limit}
       for update skip locked

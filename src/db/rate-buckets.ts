@@ -17,15 +17,22 @@ interface Shop {
   readonly shopId: ShopId;
 }
 
+const priorities = [1, 2, 3, 4] as const;
+/** Milliseconds for which a refusal is believed without asking again: another process may have raised the rate. */
+const refusalKnownMaximum = 2_000;
+
 /**
  * The rate budget of every shop, shared by all processes: the bucket is a row, the row's lock is the order of calls, and
  * the database's clock is everyone's. Accepted calls are only counted here and stored with the next call that is taken,
- * so that a call costs one transaction and not two; a process that dies forgets a few of them.
+ * so that a call costs one transaction and not two; a process that dies forgets a few of them. A refusal is remembered
+ * until the time it names, so that waiting costs nothing.
  *
  * @param startPerMinute the rate a shop's first bucket starts with, when it is known to bear more than the careful default.
  */
 export function createRateBudget(db: Database, options: { readonly startPerMinute?: number } = {}) {
   const acceptedByShop = new Map<string, number>();
+  /** Until when a class, and those below it, need not ask again; by this process's clock. */
+  const refusedUntil = new Map<string, number>();
 
   async function change<Result>(
     shop: Shop,
@@ -43,10 +50,18 @@ export function createRateBudget(db: Database, options: { readonly startPerMinut
 
   return {
     take: async (shop: Shop, priority: Priority): Promise<Grant> => {
+      const known = Math.max(
+        ...priorities.slice(0, priority).map((each) => refusedUntil.get(`${shop.shopId}/${each}`) ?? 0),
+      );
+      if (known > Date.now()) return { granted: false, retryAt: known };
       const accepted = acceptedByShop.get(shop.shopId) ?? 0;
       acceptedByShop.delete(shop.shopId);
       return await change(shop, (bucket, now) => {
         const { bucket: taken, grant } = takeToken(recordAccepted(bucket, accepted, now), priority, now);
+        if (!grant.granted) {
+          const wait = Math.min(grant.retryAt - now, refusalKnownMaximum);
+          refusedUntil.set(`${shop.shopId}/${priority}`, Date.now() + wait);
+        }
         return { bucket: taken, result: grant };
       });
     },

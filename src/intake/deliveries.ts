@@ -1,3 +1,4 @@
+import { crashPoint } from "../crash-points.ts";
 import {
   type ClaimedDelivery,
   claimDeliveries,
@@ -5,10 +6,11 @@ import {
   failDeliveries,
   postponeDeliveries,
 } from "../db/webhook-deliveries.ts";
-import { asId, type ChannelOrderId, type ShopId } from "../domain/ids.ts";
+import { asId, type ChannelOrderId } from "../domain/ids.ts";
 import { ChannelFailure } from "../integrations/ports/failure.ts";
 import type { ShopKey } from "../integrations/ports/sales-channel.ts";
 import type { IntakeDependencies } from "./dependencies.ts";
+import { ShopPauses } from "./shop-pauses.ts";
 import { takeOrders } from "./take-orders.ts";
 
 /** Orders whose deliveries one pass takes. */
@@ -19,9 +21,6 @@ const ordersPerCallMaximum = 50;
 /** How long a delivery waits when something outside of it has failed. */
 const worldRetryMilliseconds = 2_000;
 
-/** Shops whose channel wants no calls before a time (milliseconds): their deliveries gather meanwhile for fuller calls. */
-export type ShopPauses = Map<ShopId, number>;
-
 /**
  * One pass over the waiting deliveries: their orders are fetched, up to 50 a call, and taken in. A fault of the world (the
  * channel, its budget, Postgres, Temporal) puts them back without counting; an order that the channel does not know (yet)
@@ -31,10 +30,9 @@ export type ShopPauses = Map<ShopId, number>;
  */
 export async function dispatchDeliveries(
   dependencies: IntakeDependencies,
-  pauses: ShopPauses = new Map(),
+  pauses = new ShopPauses(),
 ): Promise<number> {
-  for (const [shopId, until] of pauses) if (until <= Date.now()) pauses.delete(shopId);
-  const claimed = await claimDeliveries(dependencies.db, ordersMaximum, leaseSeconds, [...pauses.keys()]);
+  const claimed = await claimDeliveries(dependencies.db, ordersMaximum, leaseSeconds, pauses.list());
   const byShop = new Map<string, ClaimedDelivery[]>();
   for (const delivery of claimed) {
     const known = byShop.get(delivery.shopId);
@@ -79,13 +77,16 @@ async function dispatchOrders(
   const idsOf = (ids: readonly ChannelOrderId[]) =>
     ids.flatMap((orderId) => (byOrder.get(orderId) ?? []).map(({ id }) => id));
   try {
+    crashPoint("deliveries: claimed, orders not fetched");
     const fetched = await channel.fetchOrders(shop, orderIds, 2);
+    crashPoint("deliveries: orders fetched, not stored");
     const taken = await takeOrders(
       dependencies,
       shop,
       fetched,
       (orderId) => `webhook ${byOrder.get(orderId)?.at(-1)?.id ?? ""}`,
     );
+    crashPoint("deliveries: workflows told, not marked");
     for (const order of taken) {
       if (order.fate === "refused") await failDeliveries(db, idsOf([order.orderId]), order.reason, timeScale);
       else await completeDeliveries(db, idsOf([order.orderId]));
@@ -99,7 +100,7 @@ async function dispatchOrders(
       return;
     }
     const retryAt = error instanceof ChannelFailure ? error.retryAt : null;
-    if (retryAt !== null) dependencies.pauses.set(shop.shopId, retryAt);
+    if (retryAt !== null) dependencies.pauses.pause(shop.shopId, retryAt);
     const isOurBudget = error instanceof ChannelFailure && error.kind === "rate_limited";
     logger[isOurBudget ? "info" : "warn"](
       { ...(isOurBudget ? {} : { err: error }), ...shop, orders: orderIds.length, retryAt },

@@ -1,7 +1,8 @@
-import { dispatchDeliveries, type ShopPauses } from "./deliveries.ts";
+import { dispatchDeliveries } from "./deliveries.ts";
 import type { IntakeDependencies } from "./dependencies.ts";
 import { type Loop, startLoop } from "./loop.ts";
 import { outboxClasses, workOffOutbox } from "./outbox.ts";
+import { ShopPauses } from "./shop-pauses.ts";
 import { connectShops, sweepUnhandledOrders } from "./sweep.ts";
 
 /**
@@ -10,9 +11,10 @@ import { connectShops, sweepUnhandledOrders } from "./sweep.ts";
  */
 export function startDispatcher(dependencies: IntakeDependencies): Loop {
   const { logger } = dependencies;
-  const pauses: ShopPauses = new Map();
+  const deliveryPauses = new ShopPauses();
+  const channelPauses = new ShopPauses();
   const loops = [
-    startLoop("deliveries", () => dispatchDeliveries(dependencies, pauses), {
+    startLoop("deliveries", () => dispatchDeliveries(dependencies, deliveryPauses), {
       restMilliseconds: 100,
       logger,
     }),
@@ -20,10 +22,14 @@ export function startDispatcher(dependencies: IntakeDependencies): Loop {
       restMilliseconds: 50,
       logger,
     }),
-    startLoop("outbox to the channel", () => workOffOutbox(dependencies, outboxClasses.channel), {
-      restMilliseconds: 500,
-      logger,
-    }),
+    startLoop(
+      "outbox to the channel",
+      () => workOffOutbox(dependencies, outboxClasses.channel, channelPauses),
+      {
+        restMilliseconds: 500,
+        logger,
+      },
+    ),
     startLoop("connecting shops", () => connectShops(dependencies), { restMilliseconds: 2_000, logger }),
     startLoop("sweep", () => sweepUnhandledOrders(dependencies).then(() => 0), {
       restMilliseconds: 15_000,

@@ -1,4 +1,5 @@
 import pMap from "p-map";
+import { crashPoint } from "../crash-points.ts";
 import {
   type ClaimedMessage,
   claimOutbox,
@@ -15,6 +16,7 @@ import type { ShopKey } from "../integrations/ports/sales-channel.ts";
 import { skuWorkflowId, taskQueues } from "../workflows/addressing.ts";
 import { offerChanged, searchAttributes, type SkuInput } from "../workflows/messages.ts";
 import type { IntakeDependencies } from "./dependencies.ts";
+import { ShopPauses } from "./shop-pauses.ts";
 import { tellOrder } from "./take-orders.ts";
 
 /** Messages to workflows go first and many at once; calls to the channel are few, since they share its rate budget. */
@@ -24,6 +26,8 @@ export const outboxClasses = {
 } as const satisfies Record<string, { kinds: readonly OutboxKind[]; claimMaximum: number; atOnce: number }>;
 
 const leaseSeconds = 60;
+/** Milliseconds that these least urgent calls leave the budget to others when it has refused one. */
+const budgetPauseMinimum = 1_000;
 /** A label's address is valid for 24 hours (TikTok Shop, get package shipping document). */
 const documentLifeMilliseconds = 24 * 3_600_000;
 
@@ -36,23 +40,53 @@ const documentLifeMilliseconds = 24 * 3_600_000;
 export async function workOffOutbox(
   dependencies: IntakeDependencies,
   { kinds, claimMaximum, atOnce }: (typeof outboxClasses)[keyof typeof outboxClasses],
+  pauses = new ShopPauses(),
 ): Promise<number> {
-  const claimed = await claimOutbox(dependencies.db, kinds, claimMaximum, leaseSeconds);
+  const { db } = dependencies;
+  const claimed = await claimOutbox(db, kinds, claimMaximum, leaseSeconds, pauses.list());
   const done: string[] = [];
+  const outOfBudget: ClaimedMessage[] = [];
   await pMap(
     claimed,
     async (message) => {
       try {
+        const shopId = shopOf(message);
+        if (shopId !== null && pauses.list().includes(shopId)) {
+          outOfBudget.push(message);
+          return;
+        }
         await carryOut(dependencies, message);
         done.push(message.id);
       } catch (error) {
-        await postpone(dependencies, message, error);
+        const pausedShop = pauseFor(message, error, pauses);
+        if (pausedShop) outOfBudget.push(message);
+        else await postpone(dependencies, message, error);
       }
     },
     { concurrency: atOnce },
   );
-  await completeOutbox(dependencies.db, done);
-  return claimed.length;
+  await completeOutbox(db, done);
+  await postponeOutbox(
+    db,
+    outOfBudget.map(({ id }) => id),
+    new Date(),
+    "Waits for the shop's rate budget",
+  );
+  return done.length;
+}
+
+/** True when the message is not at fault: its shop's budget is used up, and whatever else is meant for the shop waits. */
+function pauseFor(message: ClaimedMessage, error: unknown, pauses: ShopPauses): boolean {
+  const shopId = shopOf(message);
+  if (!(error instanceof ChannelFailure) || error.kind !== "rate_limited" || shopId === null) return false;
+  pauses.pause(shopId, Math.max(error.retryAt ?? 0, Date.now() + budgetPauseMinimum));
+  return true;
+}
+
+function shopOf({ payload }: ClaimedMessage): ShopId | null {
+  return "orderRef" in payload
+    ? asId<"Shop">(payload.orderRef.slice(0, payload.orderRef.indexOf("/")))
+    : null;
 }
 
 async function postpone(
@@ -87,29 +121,35 @@ async function carryOut(dependencies: IntakeDependencies, message: ClaimedMessag
     case "wake_order": {
       const { shop, orderId } = orderOf(message.tenantId, message.payload.orderRef);
       await tellOrder(dependencies, shop, orderId, "stock served");
+      crashPoint("outbox: order woken, not marked");
       return;
     }
     case "push_offer":
       await tellSku(dependencies, message.tenantId, message.payload.skuId);
+      crashPoint("outbox: entity told of the offer, not marked");
       return;
     case "fetch_tracking": {
       const { shop, orderId } = orderOf(message.tenantId, message.payload.orderRef);
       const entries = await dependencies.channel.tracking(shop, orderId);
+      crashPoint("outbox: tracking fetched, not stored");
       await withTenant(dependencies.db, message.tenantId, (transaction) =>
         appendTracking(transaction, message.tenantId, message.payload.orderId, entries),
       );
+      crashPoint("outbox: tracking stored, not marked");
       return;
     }
     case "fetch_document": {
       const { shop } = orderOf(message.tenantId, message.payload.orderRef);
       const { orderId, packageId } = message.payload;
       const document = await dependencies.channel.shippingDocument(shop, asId<"ChannelPackage">(packageId));
+      crashPoint("outbox: document fetched, not stored");
       await withTenant(dependencies.db, message.tenantId, (transaction) =>
         saveDocument(transaction, orderId, packageId, {
           ...document,
           expiresAt: new Date(Date.now() + documentLifeMilliseconds).toISOString(),
         }),
       );
+      crashPoint("outbox: document stored, not marked");
       return;
     }
     default:

@@ -79,7 +79,19 @@ describe("a shop's rate budget", () => {
     if (grant.granted) throw new Error("the bucket was empty");
     expect(grant.retryAt).toBeGreaterThan(Date.now());
     await age(Math.ceil((grant.retryAt - Date.now()) / 1_000));
-    expect(await budget.take(shop, 3)).toEqual({ granted: true });
+    expect(await createRateBudget(db).take(shop, 3)).toEqual({ granted: true });
+  });
+
+  test("believes a refusal without asking again, for its class and those below it", async () => {
+    const lost = openTestDatabase(database.url);
+    const remembering = createRateBudget(lost);
+    await grantedOf(30);
+    const refused = await remembering.take(shop, 3);
+    await lost.destroy();
+    expect(await remembering.take(shop, 3)).toMatchObject({ granted: false });
+    expect(await remembering.take(shop, 4)).toMatchObject({ granted: false });
+    await expect(remembering.take(shop, 1)).rejects.toThrow();
+    expect(refused.granted).toBe(false);
   });
 
   test("counts what was accepted with the next call, and rises", async () => {
