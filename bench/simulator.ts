@@ -1,0 +1,113 @@
+import { z } from "zod";
+import { until } from "../test/support/until.ts";
+
+/** The simulated shop's own controls and books, as a benchmark uses them. */
+
+const catalogueSchema = z.object({
+  products: z.array(
+    z.object({
+      skus: z.array(z.object({ id: z.string(), sellerSku: z.string(), reservedForBursts: z.boolean() })),
+    }),
+  ),
+});
+const burstSchema = z.object({ created: z.number(), done: z.boolean(), orderIds: z.array(z.string()) });
+const orderSchema = z.object({
+  orderId: z.string(),
+  burstId: z.string().nullable(),
+  status: z.string(),
+  statusChanges: z.array(z.object({ status: z.string(), by: z.string(), at: z.iso.datetime() })),
+  shipCallsAccepted: z.number(),
+});
+export type SimulatedOrder = z.output<typeof orderSchema>;
+const callsSchema = z.object({ endpoint: z.string(), codes: z.record(z.string(), z.number()) });
+
+export interface BurstRequest {
+  readonly orders: number;
+  readonly skuIds: readonly string[];
+  /** Real milliseconds an order stays in a state; null means until it is moved. */
+  readonly durations: Readonly<Record<string, number | null>>;
+  /** Real milliseconds over which the orders are spread. */
+  readonly overMs: number;
+}
+
+export class Simulator {
+  readonly url: string;
+
+  constructor(url: string) {
+    this.url = url;
+  }
+
+  async control<Schema extends z.ZodType>(
+    method: "GET" | "POST" | "PUT",
+    route: string,
+    schema: Schema,
+    body?: object,
+  ): Promise<z.output<Schema>> {
+    const response = await fetch(new URL(route, this.url), {
+      method,
+      ...(body === undefined
+        ? {}
+        : { body: JSON.stringify(body), headers: { "content-type": "application/json" } }),
+      signal: AbortSignal.timeout(60_000),
+    });
+    const text = await response.text();
+    if (!response.ok) throw new Error(`The simulator answered ${response.status} to ${route}: ${text}`);
+    return schema.parse(JSON.parse(text));
+  }
+
+  /** SKUs that nobody else orders, filled up on the channel's side. */
+  async quietSkus(count: number): Promise<readonly { readonly id: string; readonly sellerSku: string }[]> {
+    const { products } = await this.control("GET", "/_sim/catalog", catalogueSchema);
+    return products
+      .flatMap(({ skus }) => skus)
+      .filter((sku) => sku.reservedForBursts)
+      .slice(0, count);
+  }
+
+  /** Begins a burst, waits until all of its orders are placed, and gives their numbers. */
+  async placeBurst(request: BurstRequest): Promise<readonly string[]> {
+    const { burstId } = await this.control("POST", "/_sim/burst", z.object({ burstId: z.string() }), {
+      ...request,
+      oversell: true,
+    });
+    const burst = await until(
+      "the burst's orders are placed",
+      async () => {
+        const progress = await this.control("GET", `/_sim/bursts/${burstId}`, burstSchema);
+        return progress.done ? progress : null;
+      },
+      { seconds: 60 + request.overMs / 1_000 },
+    );
+    return burst.orderIds;
+  }
+
+  /** The shop's own books of some orders. */
+  async orders(wanted: ReadonlySet<string>): Promise<readonly SimulatedOrder[]> {
+    const all = await this.#pages("orders", orderSchema);
+    return all.filter(({ orderId }) => wanted.has(orderId));
+  }
+
+  /** Calls received so far, by endpoint, whatever was answered. */
+  async calls(): Promise<ReadonlyMap<string, number>> {
+    const endpoints = await this.#pages("calls", callsSchema);
+    return new Map(
+      endpoints.map(({ endpoint, codes }) => [endpoint, Object.values(codes).reduce((sum, n) => sum + n, 0)]),
+    );
+  }
+
+  async #pages<Schema extends z.ZodType>(section: string, schema: Schema): Promise<z.output<Schema>[]> {
+    const page = z.object({ items: z.array(schema), nextCursor: z.string().nullable() });
+    const items: z.output<Schema>[] = [];
+    let cursor: string | null = "";
+    while (cursor !== null) {
+      const answer: z.output<typeof page> = await this.control(
+        "GET",
+        `/_sim/ledger?section=${section}&limit=1000&cursor=${encodeURIComponent(cursor)}`,
+        page,
+      );
+      items.push(...answer.items);
+      cursor = answer.nextCursor;
+    }
+    return items;
+  }
+}
