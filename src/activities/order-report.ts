@@ -61,6 +61,11 @@ export interface StockRequest {
   readonly operations: readonly { readonly skuId: SkuId; readonly operation: StockOperation }[];
 }
 
+/** What an order wants of the stock now, line by line. */
+export interface StockSettlement extends OrderKey {
+  readonly wanted: readonly Extract<OrderCommand, { kind: "stock" }>[];
+}
+
 export interface ShipmentRequest extends OrderKey {
   readonly packageIds: readonly ChannelPackageId[];
 }

@@ -24,24 +24,48 @@ import {
   orderSummaryOf,
 } from "../domain/order/order.ts";
 import { isFinal } from "../domain/order/transitions.ts";
+import type { StockAnswer } from "../domain/stock/operation.ts";
 import { savePackages } from "../db/packages.ts";
 import type { ActivityDependencies } from "./dependencies.ts";
-import type { OrderKey, OrderReport, OrderStep } from "./order-report.ts";
+import type { OrderKey, OrderReport, OrderStep, StockRequest, StockSettlement } from "./order-report.ts";
 
-export function createOrderActivities({ db }: ActivityDependencies) {
+export function createOrderActivities(
+  { db }: ActivityDependencies,
+  requestStock: (request: StockRequest) => Promise<readonly StockAnswer[]>,
+) {
+  async function advanceOrder({
+    report,
+    ...key
+  }: OrderKey & { readonly report: OrderReport }): Promise<OrderStep> {
+    return await withTenant(db, key.tenantId, async (transaction) => {
+      const order = await lockOrder(transaction, key.shopId, key.orderId);
+      if (order === null) return { view: null, commands: [], cancelRefusal: null };
+      return await advance(transaction, key.tenantId, order, report);
+    });
+  }
+
   return {
     /**
      * Decides what follows from what happened to an order, writes it down, and says what to do next. One transaction under
      * the order's lock; telling it the same again changes nothing.
      */
-    async advanceOrder({ report, ...key }: OrderKey & { readonly report: OrderReport }): Promise<OrderStep> {
-      const step = await withTenant(db, key.tenantId, async (transaction): Promise<OrderStep> => {
-        const order = await lockOrder(transaction, key.shopId, key.orderId);
-        if (order === null) return { view: null, commands: [], cancelRefusal: null };
-        return await advance(transaction, key.tenantId, order, report);
+    advanceOrder,
+
+    /**
+     * Asks the SKUs' entities for what an order wants of the stock, decides about the answers, and says what to do next.
+     * The operations carry ids from the order: asked again, they get the same answers.
+     */
+    async settleStock({ wanted, ...key }: StockSettlement): Promise<OrderStep> {
+      const answers = await requestStock({
+        tenantId: key.tenantId,
+        operations: wanted.map(({ skuId, operation }) => ({ skuId, operation })),
       });
-      crashPoint("order: decision committed, not answered");
-      return step;
+      const stock = wanted.map(({ lineId, operation }, index) => {
+        const answer = answers[index];
+        if (answer === undefined) throw new Error(`No answer for line ${lineId}`);
+        return { lineId, operation, answer };
+      });
+      return await advanceOrder({ ...key, report: { stock } });
     },
   };
 }

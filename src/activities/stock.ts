@@ -13,7 +13,12 @@ import type { StockRequest } from "./order-report.ts";
 const operationsPerUpdateMaximum = 1_000;
 const updateBytesMaximum = 256 * 1024;
 
-export function createStockActivities({ db, client, logger, queuePrefix }: ActivityDependencies) {
+export function createStockActivities({
+  db,
+  client,
+  logger,
+  queuePrefix,
+}: Pick<ActivityDependencies, "db" | "client" | "logger" | "queuePrefix">) {
   const ask = createCoalescer<{ tenantId: TenantId; operation: StockOperation }, StockAnswer>({
     itemsMaximum: operationsPerUpdateMaximum,
     sizeMaximum: updateBytesMaximum,
@@ -40,7 +45,7 @@ export function createStockActivities({ db, client, logger, queuePrefix }: Activ
   });
 
   return {
-    /** Asks the entities of the SKUs; one answer for each operation, in their order. May be asked again. */
+    /** Asks the entities of the SKUs; one answer for each operation, in their order. May be asked again. No activity. */
     async requestStock({ tenantId, operations }: StockRequest): Promise<readonly StockAnswer[]> {
       return await Promise.all(operations.map(({ skuId, operation }) => ask(skuId, { tenantId, operation })));
     },

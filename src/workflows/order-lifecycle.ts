@@ -102,10 +102,10 @@ class OrderRun {
 
   /** Decides and does in turn until a decision wants nothing more of the stock. */
   async #workOff(mail: readonly OrderReport[]): Promise<void> {
-    let report = merge(mail);
+    const { tenantId, shopId, orderId } = this.#input;
+    const key = { tenantId, shopId, orderId };
+    let step = await inDatabase.advanceOrder({ ...key, report: merge(mail) });
     for (let round = 0; round < roundsMaximum; round += 1) {
-      const { tenantId, shopId, orderId } = this.#input;
-      const step = await inDatabase.advanceOrder({ tenantId, shopId, orderId, report });
       if (step.cancelRefusal !== null) this.#answerCancel(step.cancelRefusal);
       if (step.view === null) {
         this.#answerCancel({ refused: "already_closed", explanation: "The order is not known." });
@@ -115,24 +115,11 @@ class OrderRun {
       for (const command of step.commands) if (command.kind !== "stock") this.#send(command);
       const wanted = step.commands.filter((command): command is StockCommand => command.kind === "stock");
       if (wanted.length === 0) return;
-      report = { stock: await this.#requestStock(wanted) };
+      step = await askingEntities
+        .settleStock({ ...key, wanted })
+        .catch(() => askingEntitiesPatiently.settleStock({ ...key, wanted }));
     }
-    throw new Error(`Order ${this.#input.orderId} goes round in circles`);
-  }
-
-  async #requestStock(wanted: readonly StockCommand[]): Promise<NonNullable<OrderReport["stock"]>> {
-    const request = {
-      tenantId: this.#input.tenantId,
-      operations: wanted.map(({ skuId, operation }) => ({ skuId, operation })),
-    };
-    const answers = await askingEntities
-      .requestStock(request)
-      .catch(() => askingEntitiesPatiently.requestStock(request));
-    return wanted.map((command, index) => {
-      const answer = answers[index];
-      if (answer === undefined) throw new Error(`No answer for line ${command.lineId}`);
-      return { lineId: command.lineId, operation: command.operation, answer };
-    });
+    throw new Error(`Order ${orderId} goes round in circles`);
   }
 
   /** Sends an errand to the channel unless the same one is under way. Its result comes back as mail. */
