@@ -17,7 +17,6 @@ interface Shop {
   readonly shopId: ShopId;
 }
 
-const priorities = [1, 2, 3, 4] as const;
 /** Milliseconds for which a refusal is believed without asking again: another process may have raised the rate. */
 const refusalKnownMaximum = 2_000;
 
@@ -31,7 +30,7 @@ const refusalKnownMaximum = 2_000;
  */
 export function createRateBudget(db: Database, options: { readonly startPerMinute?: number } = {}) {
   const acceptedByShop = new Map<string, number>();
-  /** Until when a class, and those below it, need not ask again; by this process's clock. */
+  /** Until when a class of calls need not ask again; by this process's clock. */
   const refusedUntil = new Map<string, number>();
 
   async function change<Result>(
@@ -50,9 +49,7 @@ export function createRateBudget(db: Database, options: { readonly startPerMinut
 
   return {
     take: async (shop: Shop, priority: Priority): Promise<Grant> => {
-      const known = Math.max(
-        ...priorities.slice(0, priority).map((each) => refusedUntil.get(`${shop.shopId}/${each}`) ?? 0),
-      );
+      const known = refusedUntil.get(`${shop.shopId}/${priority}`) ?? 0;
       if (known > Date.now()) return { granted: false, retryAt: known };
       const accepted = acceptedByShop.get(shop.shopId) ?? 0;
       acceptedByShop.delete(shop.shopId);
