@@ -11,13 +11,13 @@ const catalogueSchema = z.object({
   ),
 });
 const burstSchema = z.object({ created: z.number(), done: z.boolean(), orderIds: z.array(z.string()) });
-const orderSchema = z.object({
-  orderId: z.string(),
-  burstId: z.string().nullable(),
-  status: z.string(),
-  statusChanges: z.array(z.object({ status: z.string(), by: z.string(), at: z.iso.datetime() })),
-  shipCallsAccepted: z.number(),
-});
+const orderSchema = z
+  .object({
+    orderId: z.string(),
+    burstId: z.string().nullable(),
+    statusChanges: z.array(z.object({ status: z.string(), at: z.iso.datetime() })).min(1),
+  })
+  .transform((order) => ({ ...order, placedAt: order.statusChanges[0]?.at ?? "" }));
 export type SimulatedOrder = z.output<typeof orderSchema>;
 const callsSchema = z.object({ endpoint: z.string(), codes: z.record(z.string(), z.number()) });
 
@@ -81,10 +81,9 @@ export class Simulator {
     return burst.orderIds;
   }
 
-  /** The shop's own books of some orders. */
-  async orders(wanted: ReadonlySet<string>): Promise<readonly SimulatedOrder[]> {
-    const all = await this.#pages("orders", orderSchema);
-    return all.filter(({ orderId }) => wanted.has(orderId));
+  /** The shop's own books of its orders. */
+  async orders(): Promise<readonly SimulatedOrder[]> {
+    return await this.#pages("orders", orderSchema);
   }
 
   /** Calls received so far, by endpoint, whatever was answered. */
