@@ -6,6 +6,8 @@ import { armCrashPoint } from "./src/crash-points.ts";
 import { openDatabase, refusePrivilegedLogin } from "./src/db/connection.ts";
 import { createRateBudget } from "./src/db/rate-buckets.ts";
 import { createCredentialStore } from "./src/db/shop-credentials.ts";
+import { takeInChangedOrders } from "./src/intake/changed-orders.ts";
+import type { IntakeDependencies } from "./src/intake/dependencies.ts";
 import { startDispatcher } from "./src/intake/dispatcher.ts";
 import { createTiktokShop } from "./src/integrations/tiktok-shop/adapter.ts";
 import { createLogger } from "./src/logger.ts";
@@ -47,13 +49,7 @@ const channel = createTiktokShop({
   logger,
 });
 
-const workers = await startWorkers({
-  connection,
-  namespace: server.namespace,
-  bundle,
-  activities: createActivities({ db, channel, client, logger, queuePrefix: "" }),
-});
-const dispatcher = startDispatcher({
+const intake: IntakeDependencies = {
   db: dispatcherDb,
   channel,
   client,
@@ -61,7 +57,22 @@ const dispatcher = startDispatcher({
   logger,
   queuePrefix: "",
   timeScale: config.timeScale,
+  orderSyncMilliseconds: config.orderSyncMilliseconds,
+};
+const workers = await startWorkers({
+  connection,
+  namespace: server.namespace,
+  bundle,
+  activities: createActivities({
+    db,
+    channel,
+    client,
+    logger,
+    queuePrefix: "",
+    takeInChangedOrders: (shop, place) => takeInChangedOrders(intake, shop, place),
+  }),
 });
+const dispatcher = startDispatcher(intake);
 logger.info("worker ready");
 
 const closing = closeWithGrace({ delay: 4_900, logger }, async ({ err, signal }) => {

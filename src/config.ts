@@ -51,6 +51,7 @@ export const environmentSchema = z.object({
   TIKTOK_SHOP_APP_SECRET: secret.optional(),
   TIKTOK_SHOP_APP_SECRET_PREVIOUS: secret.optional(),
 
+  INVENTORY_SYNC_INTERVAL: z.coerce.number().int().min(10_000).max(86_400_000).default(300_000),
   TIME_SCALE: z.coerce.number().min(1).max(100_000).default(1),
 
   CREATORFLOW_API_URL: url.optional(),
@@ -103,6 +104,8 @@ export interface Config {
   };
   /** How much faster durations pass than on the clock; 1 in production. Times on the wire are never scaled. */
   readonly timeScale: number;
+  /** Milliseconds between two polls of a shop's orders, scaled; never so few that polling alone would use the budget up. */
+  readonly orderSyncMilliseconds: number;
   /** What the command line logs in with. */
   readonly client: {
     readonly apiUrl: string | null;
@@ -175,6 +178,7 @@ export function loadConfig(environment: NodeJS.ProcessEnv = process.env): Config
             },
     },
     timeScale: value.TIME_SCALE,
+    orderSyncMilliseconds: Math.max(5_000, Math.round(value.INVENTORY_SYNC_INTERVAL / value.TIME_SCALE)),
     client: {
       apiUrl: value.CREATORFLOW_API_URL ?? null,
       email: value.CREATORFLOW_EMAIL ?? null,

@@ -1,7 +1,8 @@
 import type { Client } from "@temporalio/client";
 import type { Logger } from "pino";
 import type { Database } from "../db/connection.ts";
-import type { SalesChannel } from "../integrations/ports/sales-channel.ts";
+import type { SalesChannel, ShopKey } from "../integrations/ports/sales-channel.ts";
+import type { OrderSyncPlace, OrderSyncStep } from "../workflows/messages.ts";
 
 /** What activities work with; built at the entry point and handed in. */
 export interface ActivityDependencies {
@@ -10,6 +11,8 @@ export interface ActivityDependencies {
   readonly channel: SalesChannel;
   readonly client: Client;
   readonly logger: Logger;
+  /** Takes in one page of a shop's changed orders; the intake's work, of which activities know nothing. */
+  readonly takeInChangedOrders: (shop: ShopKey, place: OrderSyncPlace | null) => Promise<OrderSyncStep>;
   /** Keeps the task queues of one test apart from another's; empty in production. */
   readonly queuePrefix: string;
 }

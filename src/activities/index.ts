@@ -1,6 +1,7 @@
 import type { ActivityDependencies } from "./dependencies.ts";
 import { createOfferActivities } from "./offer.ts";
 import { createOrderActivities } from "./order.ts";
+import { createOrderSyncActivities } from "./order-sync.ts";
 import { createShipmentActivities } from "./shipment.ts";
 import { createStockActivities } from "./stock.ts";
 
@@ -9,10 +10,12 @@ export type Activities = ReturnType<typeof createActivities>;
 
 /** Everything that workflows may call. Each Worker registers all of them; the task queues decide who runs what. */
 export function createActivities(dependencies: ActivityDependencies) {
+  const { requestStock, ...stockActivities } = createStockActivities(dependencies);
   return {
-    ...createOrderActivities(dependencies),
-    ...createStockActivities(dependencies),
+    ...createOrderActivities(dependencies, requestStock),
+    ...stockActivities,
     ...createShipmentActivities(dependencies),
     ...createOfferActivities(dependencies),
+    ...createOrderSyncActivities(dependencies),
   };
 }

@@ -3,6 +3,8 @@ import pg from "pg";
 import { up as foundation } from "./migrations/0001-foundation.ts";
 import { up as stock } from "./migrations/0002-stock.ts";
 import { up as orders } from "./migrations/0003-orders.ts";
+import { up as secondPath } from "./migrations/0004-second-path.ts";
+import { up as noWayBack } from "./migrations/0005-no-way-back.ts";
 import { up as deliveriesByOrder } from "./migrations/0007-deliveries-by-order.ts";
 
 /** Every migration, in order. Forward only: a mistake is mended by the next one. */
@@ -10,6 +12,8 @@ const migrations: Readonly<Record<string, Migration>> = {
   "0001-foundation": { up: foundation },
   "0002-stock": { up: stock },
   "0003-orders": { up: orders },
+  "0004-second-path": { up: secondPath },
+  "0005-no-way-back": { up: noWayBack },
   "0007-deliveries-by-order": { up: deliveriesByOrder },
 };
 

@@ -32,6 +32,18 @@ export interface ChannelObservations {
   warehouse_id: string;
 }
 
+export interface CircuitBreakers {
+  failures: Generated<number>;
+  last_answer_at: string | null;
+  last_failure: string | null;
+  last_failure_at: string | null;
+  latency_milliseconds: number | null;
+  opened_at: string | null;
+  retry_at: string | null;
+  shop_id: string;
+  tenant_id: string;
+}
+
 export interface Effects {
   attempts: Generated<number>;
   finished_at: string | null;
@@ -376,6 +388,20 @@ export interface StockOperations {
   tenant_id: string;
 }
 
+export interface SyncCursors {
+  awaited_total: Generated<number>;
+  cursor: string | null;
+  kind: string;
+  last_error: string | null;
+  last_run_at: Generated<string>;
+  last_success_at: string | null;
+  recovered_total: Generated<number>;
+  refused_total: Generated<number>;
+  seen_total: Generated<number>;
+  shop_id: string;
+  tenant_id: string;
+}
+
 export interface Tenants {
   created_at: Generated<string>;
   name: string;
@@ -432,6 +458,7 @@ export interface WebhookRejections {
 
 export interface DB {
   channel_observations: ChannelObservations;
+  circuit_breakers: CircuitBreakers;
   effects: Effects;
   idempotency_keys: IdempotencyKeys;
   inventory_audit_log: InventoryAuditLog;
@@ -457,6 +484,7 @@ export interface DB {
   skus: Skus;
   stock_levels: StockLevels;
   stock_operations: StockOperations;
+  sync_cursors: SyncCursors;
   tenants: Tenants;
   tracking_events: TrackingEvents;
   users: Users;

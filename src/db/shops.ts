@@ -10,7 +10,7 @@ export interface ConnectedShop {
 /** Every shop of every tenant in a state; only ids, through the directory's function. */
 export async function listShops(
   db: Database,
-  status: "connecting" | "connected",
+  status: "connecting" | "connected" | "disconnected",
 ): Promise<readonly ConnectedShop[]> {
   const { rows } = await sql<{ tenant_id: string; shop_id: string }>`
     select tenant_id, shop_id from list_shops() where status = ${status}`.execute(db);

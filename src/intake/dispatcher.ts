@@ -3,6 +3,7 @@ import type { IntakeDependencies } from "./dependencies.ts";
 import { type Loop, startLoop } from "./loop.ts";
 import { outboxClasses, workOffOutbox } from "./outbox.ts";
 import { ShopPauses } from "./shop-pauses.ts";
+import { keepSchedules } from "./schedules.ts";
 import { connectShops, sweepUnhandledOrders } from "./sweep.ts";
 
 /**
@@ -31,6 +32,10 @@ export function startDispatcher(dependencies: IntakeDependencies): Loop {
       },
     ),
     startLoop("connecting shops", () => connectShops(dependencies), { restMilliseconds: 2_000, logger }),
+    startLoop("schedules", () => keepSchedules(dependencies).then(() => 0), {
+      restMilliseconds: 30_000,
+      logger,
+    }),
     startLoop("sweep", () => sweepUnhandledOrders(dependencies).then(() => 0), {
       restMilliseconds: 15_000,
       logger,

@@ -1,6 +1,6 @@
 import { proxyActivities, proxyLocalActivities } from "@temporalio/workflow";
 import type { Activities } from "../activities/index.ts";
-import { taskQueues } from "./addressing.ts";
+import { priorities, taskQueues } from "./addressing.ts";
 
 /**
  * What workflows may call, by class of work: how long one attempt may take and how it is tried again is decided here and
@@ -15,13 +15,13 @@ export const inDatabase = proxyLocalActivities<Pick<Activities, "advanceOrder" |
 });
 
 /** An order asks the SKUs' entities. It must end well inside the workflow task's time, so it gives up soon. */
-export const askingEntities = proxyLocalActivities<Pick<Activities, "requestStock">>({
+export const askingEntities = proxyLocalActivities<Pick<Activities, "settleStock">>({
   scheduleToCloseTimeout: "4s",
   retry: { maximumAttempts: 1 },
 });
 
 /** The same question with the same ids, where it may wait for as long as the entities need. */
-export const askingEntitiesPatiently = proxyActivities<Pick<Activities, "requestStock">>({
+export const askingEntitiesPatiently = proxyActivities<Pick<Activities, "settleStock">>({
   startToCloseTimeout: "1m",
   retry: { initialInterval: "500ms", backoffCoefficient: 2, maximumInterval: "30s" },
 });
@@ -34,5 +34,16 @@ export function atChannel(
     taskQueue: taskQueues(queuePrefix).tiktok,
     startToCloseTimeout: "1m",
     retry: { initialInterval: "1s", backoffCoefficient: 2, maximumInterval: "30s" },
+  });
+}
+
+/** Polls of TikTok Shop. One that gets nowhere gives up: the schedule's next begins at the same cursor. */
+export function pollingChannel(queuePrefix: string | undefined): Pick<Activities, "syncChangedOrders"> {
+  return proxyActivities<Activities>({
+    taskQueue: taskQueues(queuePrefix).tiktok,
+    startToCloseTimeout: "2m",
+    scheduleToCloseTimeout: "15m",
+    retry: { initialInterval: "1s", backoffCoefficient: 2, maximumInterval: "30s" },
+    priority: { priorityKey: priorities.schedules },
   });
 }

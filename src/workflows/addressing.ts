@@ -9,6 +9,11 @@ export function skuWorkflowId(skuId: SkuId): string {
   return `sku/${skuId}`;
 }
 
+/** The schedule that polls a shop's orders; its workflows carry the same id and the time they were due. */
+export function orderSyncScheduleId(shopId: ShopId): string {
+  return `tiktok-orders/${shopId}`;
+}
+
 /**
  * Task queues by class of work. Orders and SKU entities have Workers of their own: an order's local activity holds its
  * workflow-task slot while it waits for an entity, and on one Worker the waiting would starve the awaited.

@@ -50,6 +50,35 @@ export const applyOperations = defineUpdate<readonly StockAnswer[], [readonly St
 /** The SKU's numbers changed otherwise than by a sale: its listings must be compared and pushed. */
 export const offerChanged = defineSignal("offerChanged");
 
+/** Where a poll of changed orders goes on within the channel's listing. */
+export interface OrderSyncPlace {
+  /** ISO 8601, the channel's time; the same for all pages of a listing. */
+  readonly updatedFrom: string;
+  readonly pageToken: string;
+}
+
+/** What a poll came to: orders listed, recovered (no webhook had brought them), awaited (it is waiting), refused. */
+export interface OrderSyncCounts {
+  readonly seen: number;
+  readonly recovered: number;
+  readonly awaited: number;
+  readonly refused: number;
+}
+
+/** One page's counts, and where the next one is; null after the last. */
+export interface OrderSyncStep extends OrderSyncCounts {
+  readonly next: OrderSyncPlace | null;
+}
+
+export interface OrderSyncInput {
+  readonly tenantId: TenantId;
+  readonly shopId: ShopId;
+  readonly queuePrefix?: string | undefined;
+  /** Carried over continue-as-new. */
+  readonly place?: OrderSyncPlace | undefined;
+  readonly counts?: OrderSyncCounts | undefined;
+}
+
 /** What an operator can search for in the Temporal Web UI. */
 export const searchAttributes = {
   shop: defineSearchAttributeKey("CfShop", SearchAttributeType.KEYWORD),

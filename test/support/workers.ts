@@ -1,6 +1,6 @@
 import { DefaultLogger, Runtime } from "@temporalio/worker";
 import pino from "pino";
-import { createActivities } from "../../src/activities/index.ts";
+import { type ActivityDependencies, createActivities } from "../../src/activities/index.ts";
 import type { Database } from "../../src/db/connection.ts";
 import type { SalesChannel } from "../../src/integrations/ports/sales-channel.ts";
 import { bundleWorkflows, type RunningWorkers, startWorkers } from "../../src/workers.ts";
@@ -15,12 +15,21 @@ let bundle: ReturnType<typeof bundleWorkflows> | null = null;
 
 export const silent = pino({ level: "silent" });
 
+/** For tests whose shops nobody polls. */
+export const pollsNothing = () => Promise.reject(new Error("This test polls nothing"));
+
 /** The product's own Workers, on queues of this test alone. The workflows are compiled once a file. */
 export async function startTestWorkers(
   temporal: TestTemporal,
   db: Database,
   channel: SalesChannel,
-  options: { readonly cachedWorkflowsMaximum?: number } = {},
+  {
+    takeInChangedOrders = pollsNothing,
+    ...options
+  }: {
+    readonly cachedWorkflowsMaximum?: number;
+    readonly takeInChangedOrders?: ActivityDependencies["takeInChangedOrders"];
+  } = {},
 ): Promise<RunningWorkers> {
   bundle ??= bundleWorkflows();
   return await startWorkers({
@@ -33,6 +42,7 @@ export async function startTestWorkers(
       channel,
       client: temporal.client,
       logger: silent,
+      takeInChangedOrders,
       queuePrefix: temporal.taskQueuePrefix,
     }),
     drainSeconds: 30,

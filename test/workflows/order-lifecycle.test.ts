@@ -9,10 +9,11 @@ import type { RunningWorkers } from "../../src/workers.ts";
 import { orderWorkflowId, taskQueues } from "../../src/workflows/addressing.ts";
 import { cancelOrder, orderNews } from "../../src/workflows/messages.ts";
 import { createActivities } from "../../src/activities/index.ts";
+import { createStockActivities } from "../../src/activities/stock.ts";
 import { type DemoShop, orderOf, startDemoShop, stockOfChannelSku } from "../support/demo-shop.ts";
 import { openTestDatabase } from "../support/seed.ts";
 import { until } from "../support/until.ts";
-import { silent, startTestWorkers } from "../support/workers.ts";
+import { pollsNothing, silent, startTestWorkers } from "../support/workers.ts";
 
 let demo: DemoShop;
 let workers: RunningWorkers;
@@ -41,14 +42,22 @@ const activitiesOf = ({ db, channel, temporal }: Pick<DemoShop, "db" | "channel"
     channel,
     client: temporal.client,
     logger: silent,
+    takeInChangedOrders: pollsNothing,
     queuePrefix: temporal.taskQueuePrefix,
   });
+
+const stockRequestsOf = ({ db, temporal }: DemoShop) =>
+  createStockActivities({
+    db,
+    client: temporal.client,
+    logger: silent,
+    queuePrefix: temporal.taskQueuePrefix,
+  }).requestStock;
 
 /** Counts units in or out by hand, through the SKU's entity. */
 async function adjust(channelSkuId: string, quantity: number): Promise<void> {
   const { skuId } = await stockOfChannelSku(demo.db, demo.shop.tenantId, channelSkuId);
-  const activities = activitiesOf(demo);
-  const [answer] = await activities.requestStock({
+  const [answer] = await stockRequestsOf(demo)({
     tenantId: demo.shop.tenantId,
     operations: [
       {
@@ -260,7 +269,7 @@ describe("an order", () => {
       tenantId: demo.shop.tenantId,
       operations: [{ skuId: asId<"Sku">(skuId), operation: command.operation }],
     };
-    expect(await activities.requestStock(asked)).toEqual([{ outcome: "short" }]);
+    expect(await stockRequestsOf(demo)(asked)).toEqual([{ outcome: "short" }]);
     // Here the process died. Units come, the queue is served, and its waking finds an order that does not know yet.
     await adjust(sku.id, 1);
     await workOffOutbox(demo.intake, outboxClasses.workflows);

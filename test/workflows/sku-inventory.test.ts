@@ -1,6 +1,6 @@
 import { WithStartWorkflowOperation } from "@temporalio/client";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { createActivities } from "../../src/activities/index.ts";
+import { createStockActivities } from "../../src/activities/stock.ts";
 import type { Database } from "../../src/db/connection.ts";
 import { withTenant } from "../../src/db/tenant.ts";
 import type { SkuId } from "../../src/domain/ids.ts";
@@ -19,7 +19,7 @@ let db: Database;
 let shop: SeededShop;
 let temporal: TestTemporal;
 let workers: RunningWorkers;
-let activities: ReturnType<typeof createActivities>;
+let activities: ReturnType<typeof createStockActivities>;
 
 beforeAll(async () => {
   database = await createTestDatabase();
@@ -27,9 +27,8 @@ beforeAll(async () => {
   shop = await seedShop(db);
   temporal = await testTemporal();
   workers = await startTestWorkers(temporal, db, noChannel);
-  activities = createActivities({
+  activities = createStockActivities({
     db,
-    channel: noChannel,
     client: temporal.client,
     logger: silent,
     queuePrefix: temporal.taskQueuePrefix,

@@ -56,7 +56,7 @@ export function orderCalls(
             ? {}
             : { update_time_lt: Math.ceil(Date.parse(window.updatedBefore) / 1_000) }),
         },
-        priority: 2,
+        priority: 3,
         answer: ordersAnswer,
       });
       return { orders: read(shop, orders, began), nextPageToken };

@@ -1,0 +1,114 @@
+import {
+  beginOrderPoll,
+  findAwaitedOrders,
+  moveOrderCursor,
+  notePollFailure,
+  parkPolledOrder,
+  type PolledPage,
+} from "../db/sync-cursors.ts";
+import { withTenant } from "../db/tenant.ts";
+import type { FetchedOrder, ShopKey } from "../integrations/ports/sales-channel.ts";
+import type { OrderSyncPlace, OrderSyncStep } from "../workflows/messages.ts";
+import type { IntakeDependencies } from "./dependencies.ts";
+import { type TakenOrder, takeOrders } from "./take-orders.ts";
+
+/**
+ * How far our clock and the channel's may be apart: TikTok Shop refuses requests whose time is off by more than 5 minutes.
+ * Only a shop's first poll needs our clock; from then on the channel's own times are compared with each other.
+ */
+const clocksApartMilliseconds = 5 * 60_000;
+
+/**
+ * The second path of news: takes in one page of the orders that have changed since the cursor, with an overlap of one
+ * interval, since an order may become findable a little after its own update time. The cursor is the channel's time and
+ * moves only when every order of the page is stored and its workflow told; a crash before that repeats the page, and
+ * taking the same in again changes nothing. An order that is known as it is costs one look and no write.
+ *
+ * Deliveries that were never dispatched need no sweep here: they are claimed by leases, so one whose dispatcher died comes
+ * back by itself within a minute.
+ *
+ * @param place where the page before ended; null begins at the cursor.
+ * @throws whatever the channel, Postgres or Temporal failed with; the cursor stays and the reason is shown with the shop.
+ */
+export async function takeInChangedOrders(
+  dependencies: IntakeDependencies,
+  shop: ShopKey,
+  place: OrderSyncPlace | null,
+): Promise<OrderSyncStep> {
+  const { db, channel, orderSyncMilliseconds } = dependencies;
+  const known = await withTenant(db, shop.tenantId, (transaction) =>
+    beginOrderPoll(transaction, shop.tenantId, shop.shopId),
+  );
+  if (known === null || !known.connected) return { ...nothing, next: null };
+  const updatedFrom =
+    place?.updatedFrom ??
+    pollFrom(known.cursor, known.openedAt ?? new Date().toISOString(), orderSyncMilliseconds);
+  try {
+    const { orders, nextPageToken } = await channel.searchOrders(
+      shop,
+      { updatedFrom, updatedBefore: null },
+      place?.pageToken ?? null,
+    );
+    const page = await takeInPage(dependencies, shop, orders, nextPageToken === null);
+    return { ...page, next: nextPageToken === null ? null : { updatedFrom, pageToken: nextPageToken } };
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    // What went wrong first is what the caller must hear, also when it was the database and this line cannot be written.
+    await withTenant(db, shop.tenantId, (transaction) =>
+      notePollFailure(transaction, shop.shopId, reason),
+    ).catch(() => undefined);
+    throw error;
+  }
+}
+
+const nothing: PolledPage = { seen: 0, recovered: 0, awaited: 0, refused: 0 };
+
+function pollFrom(cursor: string | null, openedAt: string, overlapMilliseconds: number): string {
+  const from =
+    cursor === null
+      ? Date.parse(openedAt) - clocksApartMilliseconds
+      : Date.parse(cursor) - overlapMilliseconds;
+  return new Date(from).toISOString();
+}
+
+async function takeInPage(
+  dependencies: IntakeDependencies,
+  shop: ShopKey,
+  fetched: readonly FetchedOrder[],
+  ended: boolean,
+): Promise<PolledPage> {
+  const { db, logger } = dependencies;
+  // Asked before they are taken in: afterwards their webhooks may have been worked off, and would count as lost.
+  const awaited = await withTenant(db, shop.tenantId, (transaction) =>
+    findAwaitedOrders(
+      transaction,
+      shop.shopId,
+      fetched.map(({ order }) => order.orderId),
+    ),
+  );
+  const taken = await takeOrders(dependencies, shop, fetched, () => "poll");
+  const page = countPage(taken, awaited);
+  const updated = fetched.map(({ order }) => order.updatedAt).sort();
+  await withTenant(db, shop.tenantId, async (transaction) => {
+    for (const order of taken) {
+      if (order.fate !== "refused") continue;
+      const updatedAt = fetched.find((each) => each.order.orderId === order.orderId)?.order.updatedAt ?? "";
+      await parkPolledOrder(transaction, shop.shopId, { orderId: order.orderId, updatedAt }, order.reason);
+    }
+    await moveOrderCursor(transaction, shop.shopId, page, updated.at(-1) ?? null, ended);
+  });
+  if (page.recovered + page.refused > 0)
+    logger.info({ ...shop, ...page }, "The poll found what no webhook brought");
+  return page;
+}
+
+function countPage(taken: readonly TakenOrder[], awaited: ReadonlySet<string>): PolledPage {
+  const news = taken.filter(({ fate }) => fate === "new_order" || fate === "news");
+  const waiting = news.filter(({ orderId }) => awaited.has(orderId));
+  return {
+    seen: taken.length,
+    recovered: news.length - waiting.length,
+    awaited: waiting.length,
+    refused: taken.filter(({ fate }) => fate === "refused").length,
+  };
+}
