@@ -29,7 +29,8 @@ export function signRequest(secret: string, request: RequestToSign): string {
 }
 
 /**
- * True when the `Authorization` header proves that the app's secret, or the one before it, signed exactly these bytes.
+ * True when the `Authorization` header proves that the app's secret, or the one before it, signed exactly these bytes. One
+ * spelling of a signature is accepted, the lower-case hex that TikTok Shop sends.
  * Takes the same time whichever secret fits and wherever a wrong signature differs.
  */
 export function isSignedByApp(
@@ -37,7 +38,7 @@ export function isSignedByApp(
   authorization: string | undefined,
   app: AppCredentials,
 ): boolean {
-  if (authorization === undefined || !/^[0-9a-f]{64}$/i.test(authorization)) return false;
+  if (authorization === undefined || !/^[0-9a-f]{64}$/.test(authorization)) return false;
   const given = Buffer.from(authorization, "hex");
   const secrets = [app.secret, app.previousSecret ?? app.secret];
   return secrets
