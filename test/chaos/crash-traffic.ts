@@ -1,0 +1,66 @@
+import type { CrashPoint } from "../../src/crash-points.ts";
+import { until } from "../support/until.ts";
+import type { CarefulClient } from "./careful-client.ts";
+import { type ChaosStack, skusOf } from "./stack.ts";
+
+/** Traffic that leads a process to a crash point, a little at a time. */
+export interface CrashTraffic {
+  readonly client: CarefulClient;
+  lead(point: CrashPoint): Promise<void>;
+}
+
+const quick = { unpaidMs: 100, onHoldMs: 300, shipmentMs: null, collectionMs: 200, transitMs: 200 };
+const untilMoved = { unpaidMs: 0, onHoldMs: null, shipmentMs: null };
+
+export async function createCrashTraffic(stack: ChaosStack, client: CarefulClient): Promise<CrashTraffic> {
+  const [plenty, scarce] = (await skusOf(stack)).map(({ id }) => id);
+  if (plenty === undefined || scarce === undefined) throw new Error("The shop has too few SKUs");
+  const rows = await stack.sql<{ channel_sku_id: string; sku_id: string }>(
+    "select channel_sku_id, sku_id from listings where channel_sku_id = any ($1)",
+    [[plenty, scarce]],
+  );
+  const ours = new Map(rows.map((row) => [row.channel_sku_id, row.sku_id]));
+  const placeOrder = async (skuId: string, durations: object): Promise<string> => {
+    const body = { lines: [{ skuId, quantity: 2 }], durations, oversell: true };
+    return (await stack.control<{ orderId: string }>("POST", "/_sim/orders", body)).orderId;
+  };
+  // More than there is, so that whatever is added is owed to somebody who must be woken.
+  await stack.control("POST", "/_sim/orders", {
+    lines: [{ skuId: scarce, quantity: 100 }],
+    durations: untilMoved,
+    oversell: true,
+  });
+
+  async function cancelOne(): Promise<void> {
+    const orderId = await placeOrder(plenty, untilMoved);
+    const order = await until(
+      "the order is known",
+      async () =>
+        (
+          await stack.sql<{ id: string }>(
+            "select id from orders where channel_order_id = $1 and handled_version > 0",
+            [orderId],
+          )
+        )[0],
+      { seconds: 60 },
+    );
+    client.cancel(order.id);
+  }
+
+  return {
+    client,
+    async lead(point) {
+      if (point.startsWith("shop: ")) return;
+      if (point.startsWith("tokens: ")) await stack.control("POST", "/_sim/tokens/expire");
+      if (point.startsWith("cancellation: ")) {
+        // Who dies before the order is known must not keep us waiting for it.
+        await cancelOne().catch(() => undefined);
+        return;
+      }
+      await placeOrder(plenty, quick);
+      await placeOrder(scarce, quick);
+      client.adjust(ours.get(plenty) ?? "", 2);
+      client.adjust(ours.get(scarce) ?? "", 2);
+    },
+  };
+}
