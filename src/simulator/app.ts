@@ -4,8 +4,8 @@ import Fastify, { type FastifyBaseLogger, type FastifyError, LogController } fro
 import { pino } from "pino";
 import { registerPage } from "./controls/page.ts";
 import { registerControls } from "./controls/routes.ts";
-import { envelope, registerEndpoints } from "./endpoints/routes.ts";
-import { badRequest, refusals } from "./refusal.ts";
+import { registerEndpoints } from "./endpoints/routes.ts";
+import { badRequest, envelope, refusals } from "./refusal.ts";
 import { openSimulation } from "./simulation.ts";
 
 export interface SimulatorOptions {

@@ -152,7 +152,11 @@ export class Orders {
 
   /** Arranges a parcel's hand-over through TikTok. */
   shipParcel(order: Order, parcel: Parcel, handoverMethod: string): Refusal | null {
-    if (parcel.status === "PROCESSING") return refusals.packageShipped;
+    if (parcel.status === "PROCESSING") {
+      parcel.shipCallsRepeated += 1;
+      this.#save(order);
+      return refusals.packageShipped;
+    }
     const refusal = whyNotShippable(order);
     if (refusal !== null) return refusal;
     if (order.shippingType !== "TIKTOK") return refusals.shippingTypeWrong;
@@ -160,6 +164,7 @@ export class Orders {
     parcel.handoverMethod = handoverMethod;
     parcel.shippingProviderId = tiktokCarrier.id;
     parcel.trackingNumber = `RM${draw(parcel.id, "tracking", 100_000_000, 999_999_999)}GB`;
+    parcel.shipCallsAccepted += 1;
     this.#shipped(order);
     return null;
   }
@@ -183,6 +188,8 @@ export class Orders {
       handoverMethod: null,
       trackingNumber,
       shippingProviderId,
+      shipCallsAccepted: 1,
+      shipCallsRepeated: 0,
     };
     order.parcels.push(parcel);
     for (const line of lines) line.packageId = parcel.id;
@@ -262,6 +269,8 @@ export class Orders {
       handoverMethod: null,
       trackingNumber: null,
       shippingProviderId: null,
+      shipCallsAccepted: 0,
+      shipCallsRepeated: 0,
     };
     order.parcels.push(parcel);
     for (const line of order.lines) line.packageId = parcel.id;

@@ -55,6 +55,9 @@ const parcel = z.object({
   handoverMethod: z.string().nullable(),
   trackingNumber: z.string().nullable(),
   shippingProviderId: z.string().nullable(),
+  /** Calls that arranged it, and calls that asked for it again afterwards and were refused. */
+  shipCallsAccepted: z.number().int().default(0),
+  shipCallsRepeated: z.number().int().default(0),
 });
 export type Parcel = z.output<typeof parcel>;
 
@@ -166,7 +169,9 @@ export const webhookRecord = z.object({
   createMilliseconds: z.number().int(),
   /** Null when nothing will be sent any more. */
   dueMilliseconds: z.number().int().nullable(),
-  fate: z.enum(["pending", "delivered", "dropped", "unaddressed"]),
+  fate: z.enum(["pending", "delivered", "dropped", "unaddressed", "lost"]),
+  /** What was done to it by the plan of faults. */
+  faults: z.array(z.enum(["lost", "delayed", "reordered", "duplicated", "forged"])).default([]),
   attempts: z.array(
     z.object({
       atMilliseconds: z.number().int(),

@@ -17,6 +17,16 @@ export function refuse(refusal: Refusal): { readonly refusal: Refusal } {
   return { refusal };
 }
 
+/** A refusal as TikTok words it. */
+export function envelope(requestId: string, { code, message }: Refusal) {
+  return { code, message, request_id: requestId, data: {} };
+}
+
+/** An answer as TikTok words it. */
+export function success(requestId: string, data: unknown) {
+  return { code: 0, message: "Success", request_id: requestId, data };
+}
+
 /** One code stands for a dozen problems at TikTok's; clients tell them apart by words of the message. */
 export function badRequest(message: string): Refusal {
   return { code: 36009004, status: 400, message };

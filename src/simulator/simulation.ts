@@ -1,4 +1,5 @@
 import type { Logger } from "pino";
+import { Faults } from "./faults.ts";
 import { Orders } from "./orders.ts";
 import { Scenarios } from "./scenarios.ts";
 import { Scheduler } from "./scheduler.ts";
@@ -12,6 +13,7 @@ export interface Simulation {
   readonly stock: Stock;
   readonly orders: Orders;
   readonly scenarios: Scenarios;
+  readonly faults: Faults;
   readonly logger: Logger;
   stop(): Promise<void>;
 }
@@ -33,7 +35,8 @@ export async function openSimulation(
       onBroken(error);
     }
   });
-  const webhooks = new Webhooks(books, scheduler, logger);
+  const faults = new Faults(books);
+  const webhooks = new Webhooks(books, scheduler, faults, logger);
   const stock = new Stock(books, webhooks);
   const orders = new Orders(books, stock, webhooks, scheduler);
   const scenarios = new Scenarios(books, orders, scheduler);
@@ -46,6 +49,7 @@ export async function openSimulation(
     stock,
     orders,
     scenarios,
+    faults,
     logger,
     stop: async () => {
       scheduler.stop();

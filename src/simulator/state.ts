@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { demoCatalogue, demoSeed } from "./catalogue.ts";
+import { faultRecord } from "./fault-plan.ts";
 import {
   accountRecord,
   authCodeRecord,
@@ -44,6 +45,7 @@ export class Books {
   readonly pendingWebhooks;
   readonly bursts;
   readonly calls;
+  readonly faults;
   readonly #accounts;
   readonly #settings;
   readonly #counters;
@@ -59,6 +61,7 @@ export class Books {
     this.pendingWebhooks = new Shelf(store, "pending-webhook", webhookRecord);
     this.bursts = new Shelf(store, "burst", burstRecord);
     this.calls = new Shelf(store, "call", callCountRecord);
+    this.faults = new Shelf(store, "fault", faultRecord);
     this.#accounts = new Shelf(store, "account", accountRecord);
     this.#settings = new Shelf(store, "settings", settingsRecord);
     this.#counters = new Shelf(store, "ids", counterRecord);
@@ -77,6 +80,7 @@ export class Books {
       books.pendingWebhooks,
       books.bursts,
       books.calls,
+      books.faults,
       books.#accounts,
       books.#settings,
       books.#counters,

@@ -123,7 +123,14 @@ export const bookedOrder = z.object({
   warehouseId: id,
   statusChanges: z.array(z.object({ status: z.string(), by: z.string(), at: z.string() })),
   lines: z.array(z.object({ id, skuId: id, oversold: z.boolean() })),
-  packages: z.array(z.object({ id, status: z.string() })),
+  packages: z.array(
+    z.object({
+      id,
+      status: z.string(),
+      shipCallsAccepted: z.number().int(),
+      shipCallsRepeated: z.number().int(),
+    }),
+  ),
   shipCallsAccepted: z.number().int(),
   cancelCount: z.number().int(),
 });
@@ -148,6 +155,8 @@ export const bookedWebhook = z.object({
   id,
   type: z.number().int(),
   fate: z.string(),
+  faults: z.array(z.string()),
+  createMilliseconds: z.number(),
   attempts: z.array(
     z.object({ atMilliseconds: z.number(), status: z.number().nullable(), error: z.string().nullable() }),
   ),

@@ -57,7 +57,13 @@ export function describeOrder(books: Books, order: Order) {
       oversold: line.oversold,
       packageId: line.packageId,
     })),
-    packages: order.parcels.map(({ id, status, trackingNumber }) => ({ id, status, trackingNumber })),
+    packages: order.parcels.map((parcel) => ({
+      id: parcel.id,
+      status: parcel.status,
+      trackingNumber: parcel.trackingNumber,
+      shipCallsAccepted: parcel.shipCallsAccepted,
+      shipCallsRepeated: parcel.shipCallsRepeated,
+    })),
     cancellation:
       order.cancellation === null
         ? null

@@ -1,5 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { z } from "zod";
+import { isKnownEndpoint } from "../endpoints/routes.ts";
+import { faultPlan } from "../fault-plan.ts";
 import { issueAuthCode, issueGrant } from "../endpoints/tokens.ts";
 import { openCell } from "../catalogue.ts";
 import type { Move } from "../order-rules.ts";
@@ -70,7 +72,7 @@ class ControlError extends Error {
 }
 
 export function registerControls(app: FastifyInstance, simulation: Simulation): void {
-  const { books, scenarios } = simulation;
+  const { books, scenarios, faults } = simulation;
   const control = (
     method: "GET" | "POST" | "PUT",
     url: string,
@@ -107,6 +109,14 @@ export function registerControls(app: FastifyInstance, simulation: Simulation): 
     const { requestsPerSecond, burst } = readBody(newQuota, body);
     books.changeSettings({ requestsPerSecond, requestBurst: burst });
     return { requestsPerSecond, burst };
+  });
+  control("GET", "/_sim/faults", () => faults.describe());
+  control("PUT", "/_sim/faults", ({ body }) => {
+    const plan = readBody(faultPlan, body);
+    const stray = plan.calls.find(({ endpoint }) => !isKnownEndpoint(endpoint ?? ""));
+    if (stray !== undefined) throw new ControlError(400, `no endpoint's name contains ${stray.endpoint}`);
+    faults.change(plan);
+    return faults.describe();
   });
   control("PUT", "/_sim/settings", ({ body }) => {
     const changes = readBody(settingsSchema.partial(), body);

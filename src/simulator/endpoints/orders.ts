@@ -31,8 +31,9 @@ const getOrders = (version: string) =>
         .transform((text) => text.split(","))
         .pipe(z.array(wireId).min(1).max(idsMax, "takes at most 50 ids")),
     }),
-    answer: ({ books }, { query }) => {
-      const orders = [...new Set(query.ids)].flatMap((id) => books.orders.find(id) ?? []);
+    answer: ({ books, faults }, { query }) => {
+      const found = [...new Set(query.ids)].flatMap((id) => books.orders.find(id) ?? []);
+      const orders = found.filter((order) => !faults.hides(order));
       return { data: { orders: orders.map((order) => orderOnWire(books, order)) } };
     },
   });

@@ -1,6 +1,8 @@
+import { setTimeout as wait } from "node:timers/promises";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { z } from "zod";
-import { type Outcome, type Refusal, refusals, refuse } from "../refusal.ts";
+import { envelope, type Outcome, refusals, refuse, success } from "../refusal.ts";
+import type { StruckCall } from "../faults.ts";
 import type { Simulation } from "../simulation.ts";
 import { cancellationEndpoints } from "./cancellations.ts";
 import { isLinkValid, renderDocument } from "./document.ts";
@@ -8,6 +10,7 @@ import type { Call, Endpoint } from "./endpoint.ts";
 import { fulfillmentEndpoints } from "./fulfillment.ts";
 import { whyRefused } from "./gate.ts";
 import { inventoryEndpoints } from "./inventory.ts";
+import { answerPartly, beforeDeciding, spoilReply } from "./misbehaviour.ts";
 import { orderEndpoints } from "./orders.ts";
 import { productEndpoints } from "./products.ts";
 import { Quota } from "./quota.ts";
@@ -23,6 +26,11 @@ const endpoints: readonly Endpoint[] = [
   ...fulfillmentEndpoints,
   ...cancellationEndpoints,
 ];
+
+/** Whether a rule for a part of an endpoint's name is for any endpoint at all. */
+export function isKnownEndpoint(part: string): boolean {
+  return endpoints.some((endpoint) => nameOf(endpoint).includes(part));
+}
 
 /** TikTok Shop's API. Every call passes through `answerCall`, the one place that decides and replies. */
 export function registerEndpoints(app: FastifyInstance, simulation: Simulation): void {
@@ -41,9 +49,8 @@ export function registerEndpoints(app: FastifyInstance, simulation: Simulation):
 }
 
 /**
- * Decides, writes the books, replies: in this order, so that nothing is answered that a kill could take back. A plan of
- * faults belongs around these three steps (before deciding, between writing and replying) and around the posting of
- * webhooks; operations never learn of it.
+ * Decides, writes the books, replies: in this order, so that nothing is answered that a kill could take back. Faults are
+ * put around these three steps (before deciding, between writing and replying); operations never learn of them.
  */
 async function answerCall(
   simulation: Simulation,
@@ -52,22 +59,32 @@ async function answerCall(
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<FastifyReply> {
-  const call = readCall(request);
-  const refusal = whyRefused(simulation, quota, endpoint, call);
-  const outcome: Outcome = refusal === null ? endpoint.answer(simulation, call) : refuse(refusal);
-  count(simulation, endpoint, "refusal" in outcome ? outcome.refusal.code : 0);
+  const struck = simulation.faults.strikeCall(nameOf(endpoint));
+  const outcome = beforeDeciding(struck) ?? decide(simulation, quota, endpoint, readCall(request), struck);
+  if (outcome !== "unheard") count(simulation, endpoint, "refusal" in outcome ? outcome.refusal.code : 0);
   await simulation.books.store.flush();
-  if ("data" in outcome) {
-    return reply.send({ code: 0, message: "Success", request_id: request.id, data: outcome.data });
-  }
+  if (struck.slowMilliseconds > 0) await wait(struck.slowMilliseconds, undefined, { ref: false });
+  if (spoilReply(struck, outcome, request, reply) || outcome === "unheard") return reply;
+  if ("data" in outcome) return reply.send(success(request.id, outcome.data));
   const { status, retryAfterSeconds } = outcome.refusal;
   if (retryAfterSeconds !== undefined) void reply.header("retry-after", retryAfterSeconds);
   return reply.code(status).send(envelope(request.id, outcome.refusal));
 }
 
-/** A refusal as TikTok words it. */
-export function envelope(requestId: string, { code, message }: Refusal) {
-  return { code, message, request_id: requestId, data: {} };
+function decide(
+  simulation: Simulation,
+  quota: Quota,
+  endpoint: Endpoint,
+  call: Call,
+  struck: StruckCall,
+): Outcome {
+  const refusal = whyRefused(simulation, quota, endpoint, call);
+  return refusal === null ? answerPartly(simulation, endpoint, call, struck) : refuse(refusal);
+}
+
+/** How the books of calls name an endpoint. */
+function nameOf({ method, path }: Endpoint): string {
+  return `${method} ${path}`;
 }
 
 function readCall(request: FastifyRequest): Call {
@@ -85,7 +102,7 @@ function readCall(request: FastifyRequest): Call {
 }
 
 function count({ books }: Simulation, endpoint: Endpoint, code: number): void {
-  const id = `${endpoint.method} ${endpoint.path}`;
+  const id = nameOf(endpoint);
   const codes = { ...books.calls.find(id)?.codes };
   codes[code] = (codes[code] ?? 0) + 1;
   books.calls.save({ id, codes });
