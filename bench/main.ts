@@ -2,13 +2,15 @@ import path from "node:path";
 import { parseArgs } from "node:util";
 import type { Benchmark } from "./benchmark.ts";
 import { burst } from "./burst.ts";
+import { coldSkus } from "./cold-skus.ts";
 import { runBenchmark } from "./harness.ts";
 import { lifeCost } from "./life-cost.ts";
 import { orderRate } from "./orders.ts";
 import { renderReport, saveReport } from "./report.ts";
+import { stockRate } from "./stock.ts";
 
 /** Entry point: `npm run bench -- [name ...] [--runs 3] [--short]`. Without names everything is measured. */
-const benchmarks: readonly Benchmark[] = [lifeCost, orderRate, burst];
+const benchmarks: readonly Benchmark[] = [lifeCost, orderRate, burst, stockRate, coldSkus];
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

@@ -1,0 +1,120 @@
+import fs from "node:fs/promises";
+import type { Client } from "@temporalio/client";
+import type { NativeConnection } from "@temporalio/worker";
+import pg from "pg";
+import type { ActivityDependencies } from "../src/activities/index.ts";
+import { loadConfig } from "../src/config.ts";
+import { type Database, type DatabaseRole, openDatabase } from "../src/db/connection.ts";
+import { migrate } from "../src/db/migrate.ts";
+import { findFreePort } from "../src/embedded/ports.ts";
+import { startPostgres } from "../src/embedded/postgres.ts";
+import { startTemporal } from "../src/embedded/temporal.ts";
+import { findTemporal } from "../src/embedded/temporal-binary.ts";
+import { connectClient, connectNative, searchAttributes } from "../src/temporal.ts";
+import { noChannel, silent } from "../test/support/workers.ts";
+import { type ProcessorSeconds, processorSeconds } from "./processor-time.ts";
+import { makeHome } from "./stack.ts";
+
+/**
+ * PostgreSQL and Temporal as `npm start` runs them, with an empty migrated database and nothing else: for benchmarks that
+ * play the worker's part in their own process.
+ */
+export interface BenchServers {
+  readonly databaseUrl: string;
+  readonly client: Client;
+  readonly connection: NativeConnection;
+  readonly namespace: string;
+  /** Opens a pool that is closed with the servers. */
+  openDatabase(role: DatabaseRole, poolSize: number): Database;
+  /** Runs SQL as the superuser. */
+  query<Row extends object>(statement: string, values?: readonly unknown[]): Promise<Row[]>;
+  /** Of the servers, and of this process as `worker`. */
+  processorSeconds(): Promise<ProcessorSeconds>;
+  stop(): Promise<void>;
+}
+
+const namespace = "default";
+/** As many connections as the worker's pool has unless told otherwise. */
+export const workerPoolSize = loadConfig({}).database.poolSize;
+
+export async function startServers(): Promise<BenchServers> {
+  const home = await makeHome();
+  const endings: (() => Promise<unknown>)[] = [() => fs.rm(home, { recursive: true, force: true })];
+  const stop = async (): Promise<void> => {
+    for (const end of endings.splice(0).reverse()) await end();
+  };
+  try {
+    const postgres = await startPostgres({ home, port: await findFreePort(), log: () => undefined });
+    endings.push(() => postgres.stop());
+    await migrate(postgres);
+    const address = await startTemporalServer(home, endings);
+    const [client, connection] = await Promise.all([
+      connectClient({ address, namespace }),
+      connectNative({ address, namespace }),
+    ]);
+    endings.push(() => Promise.all([client.connection.close(), connection.close()]));
+    const superuser = new pg.Pool({
+      connectionString: postgres.superuserUrl.replace(/\/[^/]*$/, "/creatorflow"),
+      max: 2,
+    });
+    superuser.on("error", () => undefined);
+    endings.push(() => superuser.end());
+    return {
+      databaseUrl: postgres.url,
+      client,
+      connection,
+      namespace,
+      openDatabase: (role, poolSize) => {
+        const db = openDatabase({ url: postgres.url, role, poolSize });
+        endings.push(() => db.destroy());
+        return db;
+      },
+      query: async <Row extends object>(statement: string, values: readonly unknown[] = []) =>
+        (await superuser.query<Row>(statement, [...values])).rows,
+      processorSeconds: readProcessorSeconds,
+      stop,
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function startTemporalServer(home: string, endings: (() => Promise<unknown>)[]): Promise<string> {
+  const { cliPath } = loadConfig().temporal;
+  const found = await findTemporal({ address: null, cliPath, log: () => undefined });
+  if (found.kind === "server") throw new Error("A server was found where a program was wanted.");
+  const server = await startTemporal({
+    program: found.path,
+    home,
+    port: await findFreePort(),
+    uiPort: null,
+    namespace,
+    searchAttributes,
+  });
+  endings.push(() => server.stop());
+  return server.address;
+}
+
+async function readProcessorSeconds(): Promise<ProcessorSeconds> {
+  const servers = await processorSeconds(process.pid);
+  if (servers.size === 0) return servers;
+  const { user, system } = process.cpuUsage();
+  return new Map([...servers, ["worker", (user + system) / 1_000_000]]);
+}
+
+/** What the product's activities are handed in its worker; no channel is reached and nothing is polled. */
+export function workerDependencies(
+  servers: BenchServers,
+  db: Database,
+  queuePrefix: string,
+): ActivityDependencies {
+  return {
+    db,
+    channel: noChannel,
+    client: servers.client,
+    logger: silent,
+    takeInChangedOrders: () => Promise.reject(new Error("No shop is polled in this benchmark.")),
+    queuePrefix,
+  };
+}
