@@ -19,8 +19,14 @@ if (config.tiktokShop.app === null)
 
 const { url, poolSize } = config.database;
 const db = openDatabase({ url, role: "cf_app", poolSize });
-// TikTok Shop waits for 3 seconds: a slower insert helps nobody.
-const ingestDb = openDatabase({ url, role: "cf_ingest", poolSize, statementTimeoutMilliseconds: 2_500 });
+// TikTok Shop waits for 3 seconds: a slower insert helps nobody, and "try again" must be said in time.
+const ingestDb = openDatabase({
+  url,
+  role: "cf_ingest",
+  poolSize,
+  statementTimeoutMilliseconds: 1_500,
+  connectTimeoutMilliseconds: 1_000,
+});
 await refusePrivilegedLogin(db);
 
 const server = temporalServer(config);

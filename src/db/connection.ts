@@ -13,6 +13,8 @@ export interface DatabaseOptions {
   readonly poolSize: number;
   /** Milliseconds a statement may run; 15 s unless told. */
   readonly statementTimeoutMilliseconds?: number;
+  /** Milliseconds that a caller waits for a connection, be all of them busy or the server away; 10 s unless told. */
+  readonly connectTimeoutMilliseconds?: number;
 }
 
 /**
@@ -34,7 +36,7 @@ export function openDatabase(options: DatabaseOptions): Database {
       "-c idle_in_transaction_session_timeout=30000",
       "-c timezone=UTC",
     ].join(" "),
-    connectionTimeoutMillis: 10_000,
+    connectionTimeoutMillis: options.connectTimeoutMilliseconds ?? 10_000,
   });
   // Without a listener a connection that breaks while idle would end the process; the pool replaces it by itself.
   pool.on("error", () => undefined);
