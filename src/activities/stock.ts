@@ -44,11 +44,12 @@ export function createStockActivities({
     },
   });
 
+  /** Asks the entities of the SKUs; one answer for each operation, in their order. May be asked again. */
+  const requestStock = async ({ tenantId, operations }: StockRequest): Promise<readonly StockAnswer[]> =>
+    await Promise.all(operations.map(({ skuId, operation }) => ask(skuId, { tenantId, operation })));
+
   return {
-    /** Asks the entities of the SKUs; one answer for each operation, in their order. May be asked again. No activity. */
-    async requestStock({ tenantId, operations }: StockRequest): Promise<readonly StockAnswer[]> {
-      return await Promise.all(operations.map(({ skuId, operation }) => ask(skuId, { tenantId, operation })));
-    },
+    requestStock,
 
     /** Applies a batch of one SKU in one transaction; called by the SKU's entity alone. */
     async applyStockBatch(batch: {

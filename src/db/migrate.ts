@@ -6,6 +6,7 @@ import { up as orders } from "./migrations/0003-orders.ts";
 import { up as secondPath } from "./migrations/0004-second-path.ts";
 import { up as noWayBack } from "./migrations/0005-no-way-back.ts";
 import { up as deliveriesByOrder } from "./migrations/0007-deliveries-by-order.ts";
+import { up as proofRuns } from "./migrations/0008-proof-runs.ts";
 
 /** Every migration, in order. Forward only: a mistake is mended by the next one. */
 const migrations: Readonly<Record<string, Migration>> = {
@@ -15,6 +16,7 @@ const migrations: Readonly<Record<string, Migration>> = {
   "0004-second-path": { up: secondPath },
   "0005-no-way-back": { up: noWayBack },
   "0007-deliveries-by-order": { up: deliveriesByOrder },
+  "0008-proof-runs": { up: proofRuns },
 };
 
 /** Names of all migrations: what a database of this version has. */

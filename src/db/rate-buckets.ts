@@ -81,7 +81,7 @@ interface LockedBucket {
 async function lockBucket(transaction: TenantTransaction, shop: Shop): Promise<LockedBucket | null> {
   const row = await transaction
     .selectFrom("rate_buckets")
-    .selectAll()
+    .select(["tokens", "rate_per_minute", "burst", "refilled_at", "blocked_until", "accepted_streak"])
     .select(sql<string>`clock_timestamp()`.as("now"))
     .where("tenant_id", "=", shop.tenantId)
     .where("shop_id", "=", shop.shopId)

@@ -54,7 +54,16 @@ export async function rotateRefreshToken(
     const row = await transaction
       .selectFrom("refresh_tokens")
       .where("token_hash", "=", hashOf(token))
-      .selectAll()
+      .select([
+        "id",
+        "user_id",
+        "family_id",
+        "successor",
+        "rotated_at",
+        "revoked_at",
+        "expires_at",
+        "idle_expires_at",
+      ])
       .forUpdate()
       .executeTakeFirst();
     if (row === undefined) return { outcome: "refused", reason: "unknown" };

@@ -239,6 +239,17 @@ export interface Products {
   title: string;
 }
 
+export interface ProofRuns {
+  began_at: string;
+  checks: Json;
+  clean: boolean;
+  compared_with_channel: boolean;
+  finished_at: Generated<string>;
+  id: Generated<string>;
+  under_way: number;
+  violations: number;
+}
+
 export interface PushIntents {
   available_seen: number;
   closed_at: string | null;
@@ -435,6 +446,7 @@ export interface WebhookDeliveries {
   channel_order_id: string | null;
   dedupe_key: string;
   duplicates: Generated<number>;
+  first_of_order: Generated<boolean>;
   headers: Json;
   id: Generated<string>;
   leased_until: string | null;
@@ -472,6 +484,7 @@ export interface DB {
   outbox: Outbox;
   packages: Packages;
   products: Products;
+  proof_runs: ProofRuns;
   push_intents: PushIntents;
   rate_buckets: RateBuckets;
   refresh_tokens: RefreshTokens;

@@ -58,7 +58,15 @@ async function find(
 ): Promise<ShopCredentials | null> {
   const query = transaction
     .selectFrom("shop_credentials")
-    .selectAll()
+    .select([
+      "access_token",
+      "access_token_expires_at",
+      "refresh_token",
+      "refresh_token_expires_at",
+      "shop_cipher",
+      "refresh_refused_at",
+      "refresh_refusal",
+    ])
     .where("tenant_id", "=", shop.tenantId)
     .where("shop_id", "=", shop.shopId);
   const row = await (lock === undefined ? query : query.forUpdate()).executeTakeFirst();

@@ -39,14 +39,18 @@ export async function takeInDelivery(
 ): Promise<{ readonly state: string; readonly isNew: boolean }> {
   const { rows } = await sql<{ state: string; duplicates: number }>`
     insert into webhook_deliveries as known (channel, tenant_id, shop_id, sender, dedupe_key, topic, channel_order_id, body,
-      headers, state, reason, processed_at)
+      headers, state, reason, processed_at, first_of_order)
     select ${delivery.channel}, shop.tenant_id, shop.shop_id, ${delivery.sender}, ${delivery.dedupeKey},
       ${delivery.topic}::integer, ${delivery.channelOrderId}, ${delivery.body}::bytea,
       ${JSON.stringify(delivery.headers)}::jsonb,
       case when shop.shop_id is null then 'kept' else ${delivery.state} end,
       case when shop.shop_id is null then coalesce(${delivery.reason}, 'no shop of ours is known by that id')
         else ${delivery.reason} end,
-      case when shop.shop_id is not null and ${delivery.state} = 'processed' then clock_timestamp() end
+      case when shop.shop_id is not null and ${delivery.state} = 'processed' then clock_timestamp() end,
+      not exists (
+        select from webhook_deliveries as earlier
+        where earlier.shop_id = shop.shop_id and earlier.channel_order_id = ${delivery.channelOrderId}
+      )
     from (select) as request
     left join find_shop(${delivery.channel}, ${delivery.channelShopId}, ${delivery.sellerOpenId}) as shop on true
     on conflict (channel, sender, dedupe_key) do update
@@ -93,10 +97,14 @@ export interface ClaimedDelivery {
   readonly attempts: number;
 }
 
+/** By how much an order that is not known yet goes before news of one that is: its units are not reserved. */
+const firstGoesAheadSeconds = 60;
+
 /**
  * Takes the deliveries of orders that are due, the longest waiting order first, for at most `leaseSeconds`: who dies
- * holding one loses it to the next. All that an order's deliveries say is answered by one fetch, so they come together.
- * Needs the role `cf_dispatcher`.
+ * holding one loses it to the next. All that an order's deliveries say is answered by one fetch, so they come together;
+ * an order of which nothing came before has waited a minute longer, so that in a rush units are reserved first and news
+ * of known orders wait, but not for ever. Needs the role `cf_dispatcher`.
  *
  * @param pausedShops shops whose deliveries stay where they are.
  */
@@ -115,7 +123,9 @@ export async function claimDeliveries(
     attempts: number;
   }>`
     with due as (
-      select shop_id, channel_order_id, min(next_attempt_at) as since
+      select shop_id, channel_order_id, min(next_attempt_at)
+        - case when bool_or(first_of_order) then make_interval(secs => ${firstGoesAheadSeconds}) else interval '0' end
+        as since
       from webhook_deliveries
       where state = 'waiting' and next_attempt_at <= now() and (leased_until is null or leased_until < now())
         and shop_id <> all (${pausedShops}::uuid[])

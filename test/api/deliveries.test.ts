@@ -174,6 +174,23 @@ describe("a delivery that cannot be worked off", () => {
 });
 
 describe("claims", () => {
+  test("take an order that is not known yet before older news of known ones, and all of an order together", async () => {
+    const own = await bed.addSeller();
+    const [known, unknown] = [orderNumber(), orderNumber()];
+    const claimOne = () => claimDeliveries(bed.dispatcherDb, 1, 30);
+    await claimDeliveries(bed.dispatcherDb, 1_000, 30);
+    await deliver(known, own);
+    await completeDeliveries(
+      bed.dispatcherDb,
+      (await claimOne()).map((delivery) => delivery.id),
+    );
+    await deliver(known, own);
+    await deliver(unknown, own);
+    await deliver(unknown, own);
+    expect((await claimOne()).map((delivery) => delivery.channelOrderId)).toEqual([unknown, unknown]);
+    expect((await claimOne()).map((delivery) => delivery.channelOrderId)).toEqual([known]);
+  });
+
   test("of many dispatchers at once never overlap, and a claim that ran out is had by the next", async () => {
     const own = await bed.addSeller();
     const orders = Array.from({ length: 30 }, orderNumber);
