@@ -3,6 +3,7 @@ import closeWithGrace from "close-with-grace";
 import { createActivities } from "./src/activities/index.ts";
 import { loadConfig } from "./src/config.ts";
 import { armCrashPoint } from "./src/crash-points.ts";
+import { createCircuitBreaker } from "./src/db/circuit-breakers.ts";
 import { openDatabase, refusePrivilegedLogin } from "./src/db/connection.ts";
 import { createRateBudget } from "./src/db/rate-buckets.ts";
 import { createCredentialStore } from "./src/db/shop-credentials.ts";
@@ -46,6 +47,7 @@ const channel = createTiktokShop({
   app: config.tiktokShop.app,
   credentials: createCredentialStore(db, config.secretKey),
   budget: createRateBudget(db),
+  breaker: createCircuitBreaker(db, { pauseMilliseconds: config.breakerPauseMilliseconds }),
   logger,
 });
 

@@ -106,6 +106,8 @@ export interface Config {
   readonly timeScale: number;
   /** Milliseconds between two polls of a shop's orders, scaled; never so few that polling alone would use the budget up. */
   readonly orderSyncMilliseconds: number;
+  /** Milliseconds for which a channel that does not answer is spared, scaled. */
+  readonly breakerPauseMilliseconds: number;
   /** What the command line logs in with. */
   readonly client: {
     readonly apiUrl: string | null;
@@ -179,6 +181,7 @@ export function loadConfig(environment: NodeJS.ProcessEnv = process.env): Config
     },
     timeScale: value.TIME_SCALE,
     orderSyncMilliseconds: Math.max(5_000, Math.round(value.INVENTORY_SYNC_INTERVAL / value.TIME_SCALE)),
+    breakerPauseMilliseconds: Math.max(1_000, Math.round(60_000 / value.TIME_SCALE)),
     client: {
       apiUrl: value.CREATORFLOW_API_URL ?? null,
       email: value.CREATORFLOW_EMAIL ?? null,

@@ -4,6 +4,7 @@ import { addDeliveryCommands } from "./commands/deliveries.ts";
 import { addOrderCommands } from "./commands/orders.ts";
 import { addProofCommand } from "./commands/proof.ts";
 import { addSimulateCommands } from "./commands/simulate.ts";
+import { addShopCommands } from "./commands/shops.ts";
 import { addStockCommands } from "./commands/stock.ts";
 import type { CommandContext } from "./context.ts";
 import { CommandFailure } from "./failure.ts";
@@ -23,6 +24,7 @@ export async function runCommandLine(words: readonly string[], context: CommandC
   addOrderCommands(program, context);
   addStockCommands(program, context);
   addDeliveryCommands(program, context);
+  addShopCommands(program, context);
   addSimulateCommands(program, context);
   addDatabaseCommands(program, context);
   addProofCommand(program, context);

@@ -154,6 +154,14 @@ describe("the command line", () => {
     expect((await run("orders list --status returned")).stdout).toMatch(/No orders match/);
   });
 
+  test("lists the shops with their poll and whether the channel answers", async () => {
+    const { shops } = await json<{ shops: { poll: object | null; breaker: object }[] }>("shops list");
+    expect(shops).toMatchObject([{ breaker: { state: "closed" } }]);
+    expect((await run("shops list")).stdout).toMatch(
+      /LAST POLL[\s\S]*RECOVERED[\s\S]*connected[\s\S]*closed/,
+    );
+  });
+
   test("lists deliveries and works one off again", async () => {
     const page = await json<{ deliveries: { id: string; state: string }[] }>(
       "deliveries list --limit 3 --state processed",

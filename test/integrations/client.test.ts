@@ -1,10 +1,17 @@
 import { createServer, type AddressInfo } from "node:net";
 import { describe, expect, it } from "vitest";
 import { asId } from "../../src/domain/ids.ts";
+import type { Breaker } from "../../src/integrations/tiktok-shop/breaker.ts";
 import { signRequest } from "../../src/integrations/tiktok-shop/signature.ts";
 import { app, envelope, failureOf, reply, setUpWire, shop, wireSample } from "./support.ts";
 
 const bed = setUpWire();
+
+const quietBreaker: Breaker = {
+  permit: () => Promise.resolve({ granted: true }),
+  answered: () => Promise.resolve(),
+  unanswered: () => Promise.resolve(),
+};
 
 describe("a call", () => {
   it("is signed over exactly the bytes that are sent, and carries token, cipher and no empty parameter", async () => {
@@ -22,7 +29,7 @@ describe("a call", () => {
     expect(query).not.toHaveProperty("page_token");
     expect(query).not.toHaveProperty("access_token");
     expect(JSON.parse(request.body.toString())).toEqual({ update_time_ge: 1_795_258_800 });
-    expect(bed.budget.taken).toEqual([2]);
+    expect(bed.budget.taken).toEqual([3]);
     expect(bed.budget.acceptedCalls).toBe(1);
   });
 
@@ -39,6 +46,44 @@ describe("a call", () => {
     const failure = await failureOf(bed.channel.listWarehouses(shop));
     expect(failure).toMatchObject({ kind: "rate_limited", retryAt: 42, effectUnknown: false });
     expect(bed.requests).toHaveLength(0);
+  });
+
+  it("is not made while the circuit breaker is open, charges no budget, and says when to come back", async () => {
+    const spared = {
+      ...quietBreaker,
+      permit: () => Promise.resolve({ granted: false, retryAt: 42 } as const),
+    };
+    const failure = await failureOf(bed.connect({ breaker: spared }).listWarehouses(shop));
+    expect(failure).toMatchObject({ kind: "unavailable", retryAt: 42, effectUnknown: false });
+    expect(bed.requests).toHaveLength(0);
+    expect(bed.budget.taken).toEqual([]);
+  });
+
+  it.each([
+    ["an answer", 200, envelope(0, { warehouses: [] }), ["answered"]],
+    ["a refusal", 400, envelope(36009004), ["answered"]],
+    ["a limit", 429, "", ["answered"]],
+    ["a 503", 503, "", ["unanswered"]],
+    ["a text that is no envelope", 200, "<html>", []],
+  ])("tells the circuit breaker of %s", async (_what, status, body, expected) => {
+    const told: string[] = [];
+    const breaker: Breaker = {
+      ...quietBreaker,
+      answered: () => Promise.resolve(void told.push("answered")),
+      unanswered: () => Promise.resolve(void told.push("unanswered")),
+    };
+    bed.answering = reply(status, body);
+    await bed
+      .connect({ breaker })
+      .listWarehouses(shop)
+      .catch(() => undefined);
+    expect(told).toEqual(expected);
+  });
+
+  it("is answered although the circuit breaker cannot be told", async () => {
+    const deaf = { ...quietBreaker, answered: () => Promise.reject(new Error("no database")) };
+    bed.answering = reply(200, envelope(0, { warehouses: [] }));
+    expect(await bed.connect({ breaker: deaf }).listWarehouses(shop)).toEqual([]);
   });
 
   it("is not made for a shop without credentials", async () => {

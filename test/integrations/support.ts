@@ -7,6 +7,7 @@ import type { IssuedTokens, RefreshOutcome, ShopCredentials } from "../../src/do
 import { ChannelFailure } from "../../src/integrations/ports/failure.ts";
 import type { ShopKey } from "../../src/integrations/ports/sales-channel.ts";
 import { createTiktokShop, type TiktokShop } from "../../src/integrations/tiktok-shop/adapter.ts";
+import type { Breaker } from "../../src/integrations/tiktok-shop/breaker.ts";
 import type { RateBudget } from "../../src/integrations/tiktok-shop/rate-budget.ts";
 import type { CredentialStore } from "../../src/integrations/tiktok-shop/tokens.ts";
 
@@ -138,7 +139,7 @@ export function setUpWire() {
     warnings: [] as object[],
     channel: null as unknown as TiktokShop,
     /** One more process with the same credentials. */
-    connect: (options: { apiUrl?: string; now?: () => number } = {}): TiktokShop =>
+    connect: (options: { apiUrl?: string; now?: () => number; breaker?: Breaker } = {}): TiktokShop =>
       createTiktokShop({
         apiUrl: options.apiUrl ?? bed.url,
         authUrl: bed.url,
@@ -146,6 +147,7 @@ export function setUpWire() {
         credentials: bed.credentials,
         budget: bed.budget,
         ...(options.now === undefined ? {} : { now: options.now }),
+        ...(options.breaker === undefined ? {} : { breaker: options.breaker }),
         logger: { warn: (fields) => void bed.warnings.push(fields) },
       }),
   };

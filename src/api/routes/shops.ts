@@ -17,7 +17,8 @@ export function shopRoutes({ db }: Pick<ApiDependencies, "db">): FastifyPluginCa
           tags: ["shops"],
           security: [{ accessToken: [] }],
           summary: "The connected shops",
-          description: "With the state of their connection. Secrets are not shown to anybody.",
+          description:
+            "With the state of their connection, of the poll that finds what webhooks missed, and of the circuit breaker. Secrets are not shown to anybody.",
           response: { 200: shopsList, default: problemResponse },
         },
       },

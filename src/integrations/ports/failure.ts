@@ -2,7 +2,8 @@
  * How another system can fail us. The adapter, which understands the failure, says which kind it is; who acts follows
  * from the kind alone.
  *
- * - `unavailable`: no answer, a time-out, a 5xx. The effect may or may not have happened. Try again.
+ * - `unavailable`: no answer, a time-out, a 5xx. The effect may or may not have happened. Try again. With a `retryAt` the
+ *   call was not made, since the channel has not answered for a while: nothing happened.
  * - `rate_limited`: out of budget, ours or theirs. Nothing happened. Try again at `retryAt`, not before.
  * - `unauthorised`: the credentials do not open the door, and refreshing them did not help. A person must act.
  * - `refused`: understood and declined; trying the same again gives the same answer.
@@ -17,7 +18,7 @@ export class ChannelFailure extends Error {
   readonly channelCode: string | null;
   /** The channel's id of the request, to quote to its support. */
   readonly requestId: string | null;
-  /** Milliseconds since the epoch; only with `rate_limited`. */
+  /** Milliseconds since the epoch; only with `rate_limited`, and with `unavailable` when the call was not made. */
   readonly retryAt: number | null;
 
   constructor(
@@ -39,6 +40,6 @@ export class ChannelFailure extends Error {
 
   /** True when the call may have taken effect although it failed: read the state back before trying again. */
   get effectUnknown(): boolean {
-    return this.kind === "unavailable" || this.kind === "malformed";
+    return (this.kind === "unavailable" && this.retryAt === null) || this.kind === "malformed";
   }
 }

@@ -1,5 +1,6 @@
 import type { SalesChannel, ShopKey } from "../ports/sales-channel.ts";
 import { authorisedShopsCall, catalogueCalls, translateShops } from "./catalogue.ts";
+import type { Breaker } from "./breaker.ts";
 import { createClient } from "./client.ts";
 import { fulfilmentCalls } from "./fulfilment.ts";
 import { orderCalls } from "./orders.ts";
@@ -29,6 +30,8 @@ export function createTiktokShop(options: {
   readonly app: AppCredentials;
   readonly credentials: CredentialStore;
   readonly budget: RateBudget;
+  /** Without one every call is tried, however long the channel has not answered. */
+  readonly breaker?: Breaker;
   readonly now?: () => number;
   readonly logger?: Warner;
 }): TiktokShop {

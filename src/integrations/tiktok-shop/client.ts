@@ -1,5 +1,6 @@
 import type { z } from "zod";
 import type { CallPriority, ShopKey } from "../ports/sales-channel.ts";
+import { type Breaker, passBreaker } from "./breaker.ts";
 import { describeCall } from "./failure.ts";
 import { charge, type RateBudget } from "./rate-budget.ts";
 import { type AppCredentials, signRequest } from "./signature.ts";
@@ -42,14 +43,21 @@ export function createClient(options: {
   readonly app: AppCredentials;
   readonly tokens: Tokens;
   readonly budget: RateBudget;
+  /** Without one every call is tried. */
+  readonly breaker?: Breaker;
   readonly now: () => number;
 }): Client {
-  const { tokens, budget, now } = options;
+  const { tokens, budget, breaker, now } = options;
 
   async function attempt(shop: ShopKey, call: Call<z.ZodType>, door: Door): Promise<Answer> {
     const what = describeCall({ ...call, shopId: shop.shopId });
+    // Before the budget is charged: a call that is not made must not use it up.
+    if (breaker !== undefined) await passBreaker(breaker, shop, what);
     await charge(budget, shop, call.priority, what);
+    const began = performance.now();
     const answer = await sendSigned(options, call, door, what);
+    // The caller has the answer in any case; a breaker that could not be told learns from the next call.
+    await tellBreaker(breaker, shop, answer, performance.now() - began).catch(() => undefined);
     if (answer.ok) budget.accepted(shop);
     else if (answer.failure.kind === "rate_limited") {
       // The caller is told when to come back in any case; the other processes learn it from their own next call.
@@ -79,6 +87,18 @@ export function createClient(options: {
       await tokens.current(shop);
     },
   };
+}
+
+/** Any answer shows that the channel is there, also a refusal; a broken one shows nothing. */
+async function tellBreaker(
+  breaker: Breaker | undefined,
+  shop: ShopKey,
+  answer: Answer,
+  milliseconds: number,
+): Promise<void> {
+  if (answer.ok || (answer.failureClass !== "unavailable" && answer.failureClass !== "malformed")) {
+    await breaker?.answered(shop, milliseconds);
+  } else if (answer.failureClass === "unavailable") await breaker?.unanswered(shop, answer.failure.message);
 }
 
 async function sendSigned(
