@@ -50,26 +50,33 @@ export function openDatabase(options: DatabaseOptions): Database {
 /** How often a statement must come on a connection before it is prepared there, and how many are kept. */
 const preparedAfter = 3;
 const preparedMaximum = 200;
+/** Statements whose text differs each time (lists of many lengths) are not counted for ever. */
+const countedMaximum = 2_000;
 
 /**
  * Prepares the statements that keep coming, so that the server need not parse, rewrite for row-level security and plan
- * them each time: a good part of what a short statement costs.
+ * them each time: a third of its work for short statements.
  */
 class PreparingClient extends pg.Client {
-  readonly #seen = new Map<string, number>();
-  #prepared = 0;
+  readonly #counts = new Map<string, number>();
+  readonly #prepared = new Set<string>();
 
   // The library's overloads are many; Kysely calls with text and values, and everything else passes through.
   override query(...given: never[]): never {
     const [text, values] = given as unknown[];
     const run = super.query.bind(this) as (...passed: unknown[]) => never;
-    if (typeof text !== "string" || !Array.isArray(values) || given.length !== 2) return run(...given);
-    const count = (this.#seen.get(text) ?? 0) + 1;
-    if (count <= preparedAfter && this.#seen.size < 2_000) this.#seen.set(text, count);
-    if (count < preparedAfter || text.length > 8_000) return run(text, values);
-    if (count === preparedAfter) this.#prepared += 1;
-    if (this.#prepared > preparedMaximum) return run(text, values);
-    return run({ name: nameOf(text), text, values });
+    if (typeof text !== "string" || !Array.isArray(values) || values.length === 0) return run(...given);
+    return this.#isPrepared(text) ? run({ name: nameOf(text), text, values }) : run(text, values);
+  }
+
+  #isPrepared(text: string): boolean {
+    if (this.#prepared.has(text)) return true;
+    const count = (this.#counts.get(text) ?? 0) + 1;
+    if (count > 1 || this.#counts.size < countedMaximum) this.#counts.set(text, count);
+    if (count < preparedAfter || this.#prepared.size >= preparedMaximum) return false;
+    this.#counts.delete(text);
+    this.#prepared.add(text);
+    return true;
   }
 }
 

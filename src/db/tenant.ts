@@ -1,10 +1,10 @@
-import { sql, type Transaction } from "kysely";
+import { type Kysely, sql } from "kysely";
 import type { TenantId } from "../domain/ids.ts";
 import type { Database } from "./connection.ts";
 import type { DB } from "./schema.generated.ts";
 
 /** A transaction inside one tenant. Functions that read or write a tenant's rows ask for this in their type. */
-export type TenantTransaction = Transaction<DB>;
+export type TenantTransaction = Kysely<DB> & { readonly __tenant: true };
 
 /**
  * The only door to a tenant's rows: a transaction in which row-level security lets exactly this tenant through.
@@ -15,16 +15,23 @@ export async function withTenant<Result>(
   tenantId: TenantId,
   work: (transaction: TenantTransaction) => Promise<Result>,
 ): Promise<Result> {
-  return await db.transaction().execute(async (transaction) => {
-    await enterTenant(transaction, tenantId);
-    return await work(transaction);
+  if (!isUuid.test(tenantId)) throw new Error(`"${tenantId}" is no tenant's id`);
+  return await db.connection().execute(async (connection) => {
+    // One round trip for both: a third of what a short transaction costs besides its own statements.
+    await sql.raw(`begin; select set_config('app.tenant_id', '${tenantId}', true)`).execute(connection);
+    try {
+      const result = await work(connection as TenantTransaction);
+      await sql`commit`.execute(connection);
+      return result;
+    } catch (error) {
+      // A connection that is too broken to roll back is closed, and its transaction with it.
+      await sql`rollback`.execute(connection).catch(() => undefined);
+      throw error;
+    }
   });
 }
 
-/** Lets a transaction that began across tenants (a claim) go on inside one. */
-export async function enterTenant(transaction: Transaction<DB>, tenantId: TenantId): Promise<void> {
-  await sql`select set_config('app.tenant_id', ${tenantId}, true)`.execute(transaction);
-}
+const isUuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 /** The transaction's tenant, for SQL that is written out. */
 export const currentTenant = sql`current_setting('app.tenant_id')::uuid`;
