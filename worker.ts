@@ -7,11 +7,13 @@ import { createCircuitBreaker } from "./src/db/circuit-breakers.ts";
 import { openDatabase, refusePrivilegedLogin } from "./src/db/connection.ts";
 import { createRateBudget } from "./src/db/rate-buckets.ts";
 import { createCredentialStore } from "./src/db/shop-credentials.ts";
+import { findFreePort } from "./src/embedded/ports.ts";
 import { takeInChangedOrders } from "./src/intake/changed-orders.ts";
 import type { IntakeDependencies } from "./src/intake/dependencies.ts";
 import { startDispatcher } from "./src/intake/dispatcher.ts";
 import { createTiktokShop } from "./src/integrations/tiktok-shop/adapter.ts";
 import { createLogger } from "./src/logger.ts";
+import { createWorkerMetrics, serveMetrics } from "./src/metrics.ts";
 import { connectClient, connectNative, temporalServer } from "./src/temporal.ts";
 import { bundleWorkflows, startWorkers } from "./src/workers.ts";
 
@@ -20,7 +22,12 @@ const config = loadConfig();
 armCrashPoint(config.crashPoint);
 const logger = createLogger({ level: config.logLevel, service: "worker" });
 // What Temporal's own parts have to say goes the way of all our logs.
+// Temporal's core tells its figures on a port of its own, which only the page of this process asks.
+const corePort = config.metrics.worker === null ? null : await findFreePort();
 Runtime.install({
+  ...(corePort === null
+    ? {}
+    : { telemetryOptions: { metrics: { prometheus: { bindAddress: `127.0.0.1:${corePort}` } } } }),
   logger: new DefaultLogger("WARN", ({ level, message, meta }) => {
     logger[level === "WARN" ? "warn" : "error"]({ ...meta, origin: "temporal" }, message);
   }),
@@ -75,10 +82,18 @@ const workers = await startWorkers({
   }),
 });
 const dispatcher = startDispatcher(intake);
+const metricsServer =
+  config.metrics.worker === null || corePort === null
+    ? null
+    : await serveMetrics(createWorkerMetrics(`http://127.0.0.1:${corePort}/metrics`), {
+        ...config.metrics.worker,
+        token: config.metrics.token,
+      });
 logger.info("worker ready");
 
 const closing = closeWithGrace({ delay: 4_900, logger }, async ({ err, signal }) => {
   logger.info({ err, signal }, "worker stops");
+  metricsServer?.close();
   await dispatcher.stop();
   await workers.stop();
   await client.connection.close();

@@ -32,6 +32,10 @@ export const environmentSchema = z.object({
   PORT: port(3000),
   PUBLIC_URL: url.optional(),
 
+  METRICS_TOKEN: z.string().min(16).optional(),
+  WORKER_METRICS_HOST: z.string().min(1).default("127.0.0.1"),
+  WORKER_METRICS_PORT: z.coerce.number().int().min(1).max(65_535).optional(),
+
   DATABASE_URL: url.optional(),
   MIGRATION_DATABASE_URL: url.optional(),
   DATABASE_POOL_SIZE: z.coerce.number().int().min(1).max(200).default(10),
@@ -71,6 +75,12 @@ export interface Config {
   readonly secretKey: Buffer;
   /** Where a process ends itself, for the crash sweep; null: nowhere. */
   readonly crashPoint: ArmedCrashPoint | null;
+  readonly metrics: {
+    /** What a scraper must bring; null: figures are told to this machine alone. */
+    readonly token: string | null;
+    /** Where a worker tells its figures; null: nowhere. */
+    readonly worker: { readonly host: string; readonly port: number } | null;
+  };
   readonly api: { readonly host: string; readonly port: number; readonly publicUrl: string };
   readonly database: {
     /** Login of the processes; null means: embedded. Never a superuser. */
@@ -152,6 +162,13 @@ export function loadConfig(environment: NodeJS.ProcessEnv = process.env): Config
       port: value.PORT,
       publicUrl: value.PUBLIC_URL ?? `http://${value.HOST}:${value.PORT}`,
     },
+    metrics: {
+      token: value.METRICS_TOKEN ?? null,
+      worker:
+        value.WORKER_METRICS_PORT === undefined
+          ? null
+          : { host: value.WORKER_METRICS_HOST, port: value.WORKER_METRICS_PORT },
+    },
     database: {
       url: value.DATABASE_URL ?? null,
       migrationUrl: value.MIGRATION_DATABASE_URL ?? null,
@@ -188,6 +205,10 @@ export function loadConfig(environment: NodeJS.ProcessEnv = process.env): Config
       password: value.CREATORFLOW_PASSWORD ?? null,
     },
   };
+  const isOpen = config.metrics.worker !== null && config.metrics.worker.host !== "127.0.0.1";
+  if (isOpen && config.metrics.token === null) {
+    throw new Error("WORKER_METRICS_HOST opens the worker's figures to other machines: set METRICS_TOKEN.");
+  }
   if (config.production) refuseDemoSettings(config, value);
   return Object.freeze(config);
 }

@@ -13,6 +13,7 @@ import { authRoutes } from "./routes/auth.ts";
 import { deliveryRoutes } from "./routes/deliveries.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { inventoryRoutes } from "./routes/inventory.ts";
+import { measureRequests } from "./routes/metrics.ts";
 import { orderRoutes } from "./routes/orders.ts";
 import { shopRoutes } from "./routes/shops.ts";
 import { takeInTikTokShopWebhooks } from "./webhooks/tiktok-shop.ts";
@@ -55,6 +56,7 @@ export async function buildApp(dependencies: ApiDependencies): Promise<FastifyIn
   });
   requirePermissions(app, { db: dependencies.db, accessTokens, now });
 
+  if (dependencies.measuring !== undefined) measureRequests(app, dependencies.measuring);
   takeInTikTokShopWebhooks(app, dependencies);
   await app.register(authRoutes({ ...dependencies, accessTokens, now }));
   await app.register(inventoryRoutes(dependencies));
@@ -78,7 +80,8 @@ function nameRequests(app: FastifyInstance): void {
         method: request.method,
         route: request.routeOptions.url ?? "(none)",
         status: reply.statusCode,
-        milliseconds: Math.round(reply.elapsedTime),
+        operation: request.routeOptions.schema?.operationId ?? null,
+        duration: Math.round(reply.elapsedTime),
         userId: request.session?.userId ?? null,
       },
       "answered",

@@ -1,3 +1,4 @@
+import type { IncomingHttpHeaders } from "node:http";
 import type { Client } from "@temporalio/client";
 import type { Logger } from "pino";
 import type { Database } from "../db/connection.ts";
@@ -14,6 +15,19 @@ export const rateLimitsDefault: RateLimits = {
   userPerMinute: 100,
   addressPerMinute: 500,
 };
+
+export interface MetricsDependencies {
+  readonly metrics: {
+    readonly contentType: string;
+    render(): Promise<string>;
+    requestAnswered(method: string, route: string, status: number, seconds: number): void;
+  };
+  /** Whether figures may be told to who sent these headers from this address. */
+  readonly mayRead: (caller: {
+    readonly headers: IncomingHttpHeaders;
+    readonly peer: string | undefined;
+  }) => boolean;
+}
 
 /** What the API is handed; it builds none of it. */
 export interface ApiDependencies {
@@ -43,4 +57,6 @@ export interface ApiDependencies {
   /** Addresses of our own proxies; without them forwarded addresses are not believed. */
   readonly trustProxy?: string[] | false;
   readonly now?: () => Date;
+  /** Without it nothing is measured, and there is no `/metrics`. */
+  readonly measuring?: MetricsDependencies;
 }

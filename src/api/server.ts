@@ -4,7 +4,9 @@ import { loadConfig } from "../config.ts";
 import { armCrashPoint } from "../crash-points.ts";
 import { type Database, openDatabase, refusePrivilegedLogin } from "../db/connection.ts";
 import { migrationNames } from "../db/migrate.ts";
+import { readSystemFacts } from "../db/read-models/metrics.ts";
 import { createLogger } from "../logger.ts";
+import { createApiMetrics, mayReadMetrics } from "../metrics.ts";
 import { lazyClient, temporalServer } from "../temporal.ts";
 import { buildApp } from "./app.ts";
 
@@ -27,6 +29,8 @@ const ingestDb = openDatabase({
   statementTimeoutMilliseconds: 1_500,
   connectTimeoutMilliseconds: 1_000,
 });
+// One connection that sees all sellers and writes nothing, for the figures.
+const reportDb = openDatabase({ url, role: "cf_report", poolSize: 1, statementTimeoutMilliseconds: 5_000 });
 await refusePrivilegedLogin(db);
 
 const server = temporalServer(config);
@@ -43,6 +47,10 @@ const app = await buildApp({
   publicUrl: config.api.publicUrl,
   temporalUiUrl: config.temporal.uiUrl,
   findPendingMigrations: () => findPendingMigrations(ingestDb),
+  measuring: {
+    metrics: createApiMetrics(() => readSystemFacts(reportDb)),
+    mayRead: (caller) => mayReadMetrics(config.metrics.token, caller),
+  },
 });
 await app.listen({ host: config.api.host, port: config.api.port });
 logger.info({ host: config.api.host, port: config.api.port }, "api ready");
@@ -51,7 +59,7 @@ closeWithGrace({ delay: 4_900, logger }, async ({ err, signal }) => {
   logger.info({ err, signal }, "api stops");
   await app.close();
   await temporal.connection.close();
-  await Promise.all([db.destroy(), ingestDb.destroy()]);
+  await Promise.all([db.destroy(), ingestDb.destroy(), reportDb.destroy()]);
 });
 
 async function findPendingMigrations(database: Database): Promise<readonly string[]> {

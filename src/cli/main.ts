@@ -2,6 +2,7 @@ import { loadConfig } from "../config.ts";
 import { sql } from "kysely";
 import { type Database, openDatabase, refusePrivilegedLogin } from "../db/connection.ts";
 import { migrate } from "../db/migrate.ts";
+import { countUntold, queueRecovery } from "../db/recovery.ts";
 import { seedDemo } from "../embedded/demo.ts";
 import { demoPassword, homeSecretKey } from "../embedded/home.ts";
 import { prove } from "../proof/proof.ts";
@@ -76,10 +77,35 @@ function createContext(json: boolean): CommandContext {
         );
       }
       const db = openDatabase({ url, role: "cf_report", poolSize: 1, statementTimeoutMilliseconds: 600_000 });
+      const recordIn = openDatabase({ url, role: "cf_dispatcher", poolSize: 1 });
       try {
         await reach(db, url);
         await refusePrivilegedLogin(db);
-        return await prove({ db, simulatorUrl: here?.simulatorUrl ?? null, settleSeconds });
+        return await prove({ db, simulatorUrl: here?.simulatorUrl ?? null, settleSeconds, recordIn });
+      } finally {
+        await Promise.all([db.destroy(), recordIn.destroy()]);
+      }
+    },
+    async recover(follow) {
+      const url = config.database.url ?? (await running())?.databaseUrl;
+      if (url === undefined) {
+        throw new CommandFailure(
+          3,
+          "Nothing says which database to recover from.",
+          "Set DATABASE_URL, or run `npm start`.",
+        );
+      }
+      const db = openDatabase({
+        url,
+        role: "cf_dispatcher",
+        poolSize: 1,
+        statementTimeoutMilliseconds: 600_000,
+      });
+      try {
+        await reach(db, url);
+        await refusePrivilegedLogin(db);
+        const queued = await queueRecovery(db);
+        await follow(queued, () => countUntold(db, queued.recoveryId));
       } finally {
         await db.destroy();
       }

@@ -14,6 +14,8 @@ export interface ProofOptions {
   readonly simulatorUrl: string | null;
   /** Seconds to wait for what is under way; 0 looks once. */
   readonly settleSeconds: number;
+  /** Acts as `cf_dispatcher`: where the result is kept for metrics and health. Without it nothing is written. */
+  readonly recordIn?: Database;
 }
 
 export interface Proof {
@@ -32,11 +34,32 @@ const settlePauseMilliseconds = 1_000;
 export async function prove(options: ProofOptions): Promise<Proof> {
   const deadline = Date.now() + options.settleSeconds * 1_000;
   while (true) {
+    const beganAt = new Date();
     const proof = await proveOnce(options);
     const unsettled = !proof.clean || proof.checks.some((check) => check.underWay.length > 0);
-    if (!unsettled || Date.now() >= deadline) return proof;
+    if (!unsettled || Date.now() >= deadline) {
+      if (options.recordIn !== undefined) await recordProof(options.recordIn, proof, beganAt);
+      return proof;
+    }
     await wait(settlePauseMilliseconds);
   }
+}
+
+/** Counts alone: what was found about whom is for who runs the proof. */
+async function recordProof(db: Database, proof: Proof, beganAt: Date): Promise<void> {
+  const sum = (kind: "violations" | "underWay") =>
+    proof.checks.reduce((total, check) => total + check[kind].length, 0);
+  const counts = proof.checks.map(({ check, examined, violations, underWay }) => ({
+    check,
+    examined,
+    violations: violations.length,
+    underWay: underWay.length,
+  }));
+  // Our clock may be ahead of the database's, which says when it was finished.
+  await sql`
+    insert into proof_runs (began_at, clean, violations, under_way, compared_with_channel, checks)
+    values (least(${beganAt.toISOString()}::timestamptz, clock_timestamp()), ${proof.clean}, ${sum("violations")},
+      ${sum("underWay")}, ${proof.comparedWithChannel}, ${JSON.stringify(counts)})`.execute(db);
 }
 
 async function proveOnce({ db, simulatorUrl }: ProofOptions): Promise<Proof> {

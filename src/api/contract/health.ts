@@ -20,6 +20,15 @@ export const inventoryHealth = z.object({
   checks: z.object({
     database: z.object({ status: checkStatus, latency: z.string().describe("For example 4ms") }),
     temporal: z.object({ status: checkStatus, latency: z.string().nullable() }),
+    tiktokAPI: z
+      .object({
+        status: checkStatus,
+        latency: z
+          .string()
+          .nullable()
+          .describe("Of the last calls, of the slowest shop; null before the first"),
+      })
+      .describe("Told from the last calls; none is made for this answer"),
     messageQueue: z.object({
       status: checkStatus,
       depth: z.number().int().describe("Deliveries that wait to be worked off"),
@@ -32,5 +41,7 @@ export const inventoryHealth = z.object({
       .int()
       .describe("Consequences of finished transactions that are still to be carried out"),
     lastSyncTime: timeSchema.nullable(),
+    lastProofTime: timeSchema.nullable().describe("When the whole installation's books were last checked"),
+    lastProofClean: z.boolean().nullable(),
   }),
 });

@@ -1,5 +1,6 @@
 import type { FastifyPluginCallbackZod } from "fastify-type-provider-zod";
 import { getInventoryFacts, pingDatabase } from "../../db/read-models/health.ts";
+import { type ChannelHealth, getChannelHealth } from "../../db/read-models/shops.ts";
 import { withTenant } from "../../db/tenant.ts";
 import { inventoryHealth, livezAnswer, readyzAnswer } from "../contract/health.ts";
 import { problemResponse } from "../contract/problem.ts";
@@ -82,7 +83,7 @@ function addInventoryHealth(app: RouteApp, dependencies: HealthDependencies): vo
         tags: ["health"],
         summary: "How the seller's inventory is doing",
         description:
-          "unhealthy: deliveries have waited for more than 15 minutes; degraded: for more than a minute, or Temporal is away.",
+          "unhealthy: deliveries have waited for more than 15 minutes; degraded: for more than a minute, Temporal is away, TikTok Shop does not answer or let us act, or the last proof found something.",
         security: [{ accessToken: [] }],
         response: { 200: inventoryHealth, default: problemResponse },
       },
@@ -91,30 +92,53 @@ function addInventoryHealth(app: RouteApp, dependencies: HealthDependencies): vo
       const began = performance.now();
       await pingDatabase(ingestDb);
       const databaseLatency = performance.now() - began;
-      const [facts, temporalLatency] = await Promise.all([
-        withTenant(db, sessionOf(request).tenantId, getInventoryFacts),
+      const [[facts, channel], temporalLatency] = await Promise.all([
+        withTenant(
+          db,
+          sessionOf(request).tenantId,
+          async (transaction) =>
+            [await getInventoryFacts(transaction), await getChannelHealth(transaction)] as const,
+        ),
         timeTemporal(dependencies),
       ]);
       const queue = queueStatus(facts.overdueSeconds);
+      const tiktok = channelStatus(channel, facts.shopsWithoutAuthorisation);
+      const isImpaired = temporalLatency === null || tiktok !== "healthy" || facts.lastProofClean === false;
       return {
-        status: temporalLatency === null && queue === "healthy" ? ("degraded" as const) : queue,
+        status: isImpaired && queue === "healthy" ? ("degraded" as const) : queue,
         timestamp: now().toISOString(),
         checks: {
           database: { status: "healthy" as const, latency: inMilliseconds(databaseLatency) },
-          temporal:
-            temporalLatency === null
-              ? { status: "unhealthy" as const, latency: null }
-              : { status: "healthy" as const, latency: inMilliseconds(temporalLatency) },
+          temporal: {
+            status: temporalLatency === null ? ("unhealthy" as const) : ("healthy" as const),
+            latency: temporalLatency === null ? null : inMilliseconds(temporalLatency),
+          },
+          tiktokAPI: {
+            status: tiktok,
+            latency:
+              channel.latencyMilliseconds === null ? null : inMilliseconds(channel.latencyMilliseconds),
+          },
           messageQueue: { status: queue, depth: facts.waitingDeliveries },
         },
         metrics: {
           syncedProducts: facts.syncedSkus,
           pendingJobs: facts.pendingJobs,
           lastSyncTime: facts.lastSyncAt,
+          lastProofTime: facts.lastProofAt,
+          lastProofClean: facts.lastProofClean,
         },
       };
     },
   );
+}
+
+/** From what the last calls came to; a shop that is spared or may not be acted for makes it unhealthy when all are. */
+function channelStatus(
+  { shops, shopsSpared }: ChannelHealth,
+  shopsWithoutAuthorisation: number,
+): "healthy" | "degraded" | "unhealthy" {
+  if (shopsSpared === 0 && shopsWithoutAuthorisation === 0) return "healthy";
+  return shopsSpared >= shops ? "unhealthy" : "degraded";
 }
 
 function queueStatus(overdueSeconds: number): "healthy" | "degraded" | "unhealthy" {
