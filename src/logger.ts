@@ -26,10 +26,13 @@ export function createLogger(
   const settings = {
     level: options.level,
     base: { service: options.service },
-    timestamp: pino.stdTimeFunctions.isoTime,
+    timestamp: () => `,"timestamp":"${new Date().toISOString()}"`,
     serializers: { err: (error: Error) => hide({ ...pino.stdSerializers.err(error) }) },
     // pino's own redaction takes one path a level and key: 60 keys cost 208 µs a line, this walk 5.
-    formatters: { log: (fields: object) => hide(fields) as Record<string, unknown> },
+    formatters: {
+      level: (label: string) => ({ level: label.toUpperCase() }),
+      log: (fields: object) => hide(fields) as Record<string, unknown>,
+    },
   };
   const logger = destination === undefined ? pino(settings) : pino(settings, destination);
   // Formatters are not asked about what a child is bound to. Children inherit this method from their parent.

@@ -18,11 +18,12 @@ export async function step<Value>(
 }
 
 const logLineSchema = z.object({
-  level: z.number(),
+  /** By name in our own logs, by number in the simulator's. */
+  level: z.union([z.string(), z.number()]),
   msg: z.string().default(""),
   err: z.object({ message: z.string() }).optional(),
 });
-const errorLevel = 50;
+const errorLevels: ReadonlySet<string | number> = new Set(["ERROR", "FATAL", 50, 60]);
 const silenceMilliseconds = 60_000;
 
 /** What a line of one of our processes says; null when it is no line of their loggers. */
@@ -40,7 +41,7 @@ export function errorsOf(name: string): (line: string) => void {
   const shownAt = new Map<string, number>();
   return (line) => {
     const entry = readLogLine(line);
-    if (entry === null || entry.level < errorLevel) return;
+    if (entry === null || !errorLevels.has(entry.level)) return;
     const words = [...new Set([entry.msg, entry.err?.message])].filter(Boolean).join(": ");
     const last = shownAt.get(words);
     if (last !== undefined && Date.now() - last < silenceMilliseconds) return;

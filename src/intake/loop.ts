@@ -24,12 +24,18 @@ export function startLoop(
   async function run(): Promise<void> {
     while (!stopping.signal.aborted) {
       try {
+        const began = performance.now();
         const done = await pass();
         failures = 0;
+        if (done > 0)
+          logger.info(
+            { operation: name, done, duration: Math.round(performance.now() - began) },
+            "worked off",
+          );
         if (done === 0) await rest(restMilliseconds);
       } catch (error) {
         failures += 1;
-        logger.warn({ err: error, loop: name, failures }, "A pass failed and will be made again");
+        logger.warn({ err: error, operation: name, failures }, "A pass failed and will be made again");
         await rest(Math.min(5_000, 200 * 2 ** failures));
       }
     }

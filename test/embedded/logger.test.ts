@@ -58,6 +58,16 @@ describe("the logger", () => {
     expect(lines.join("").match(/\[redacted\]/g)).toHaveLength(2);
   });
 
+  it("writes level, time, service and operation under the names that the product documents give them", () => {
+    expect(logged({ operation: "sync", duration: 12 })).toMatchObject({
+      level: "INFO",
+      timestamp: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/) as string,
+      service: "test",
+      operation: "sync",
+      duration: 12,
+    });
+  });
+
   it("writes the stack of an error", () => {
     const { err } = logged({ err: new Error("broken") });
     expect(err).toMatchObject({
