@@ -113,7 +113,7 @@ class Batch {
       offerChanged: this.#offerChanged,
       queueRemains:
         this.#state.queueContinues &&
-        this.#served.length > 0 &&
+        this.#queueMoved() &&
         this.#levels.some((level) => promisable(level) > 0),
     };
   }
@@ -180,6 +180,9 @@ class Batch {
     const known = this.#claims.get(reservationIdOf(claim));
     if (known?.state === "shipped") return { outcome: "shipped" };
     if (known?.state === "held") {
+      // Promised as a backorder, and nobody has counted the units in: they have left, so they were there.
+      const level = this.#levels.find((candidate) => candidate.locationId === known.locationId);
+      if (level !== undefined) this.#correctMissing(level, known.quantity - level.onHand, operation);
       this.#bookClaim(claim, "ship", known, "Shipment arranged");
       this.#become(claim, { state: "shipped", quantity: known.quantity, locationId: known.locationId });
       return { outcome: "shipped" };
@@ -200,22 +203,25 @@ class Batch {
     const { claim, quantity } = operation;
     const level = this.#levelWith(quantity, null) ?? this.#levels[0];
     if (level === undefined) return { outcome: "refused", reason: "unknown_location" };
-    const missing = quantity - Math.max(0, promisable(level));
-    if (missing > 0) {
-      this.#book(level, {
-        kind: "channel_correction",
-        quantity: missing,
-        reason: "Shipped outside without stock of ours",
-        operationId: operationIdOf(operation),
-        reference: lineReference(claim),
-      });
-      this.#offerChanged = true;
-    }
+    const spare = Math.min(level.onHand, Math.max(0, promisable(level)));
+    this.#correctMissing(level, quantity - spare, operation);
     const held = { quantity, locationId: level.locationId };
     this.#bookClaim(claim, "reserve", held, "Shipped outside", "ship");
     this.#bookClaim(claim, "ship", held, "Shipped outside");
     this.#become(claim, { state: "shipped", ...held });
     return { outcome: "shipped" };
+  }
+
+  #correctMissing(level: Level, missing: number, operation: Extract<StockOperation, { kind: "ship" }>): void {
+    if (missing <= 0) return;
+    this.#book(level, {
+      kind: "channel_correction",
+      quantity: missing,
+      reason: "Shipped outside without stock of ours",
+      operationId: operationIdOf(operation),
+      reference: lineReference(operation.claim),
+    });
+    this.#offerChanged = true;
   }
 
   #reverse(claim: Claim, reason: string): StockAnswer {
@@ -343,6 +349,11 @@ class Batch {
       if (known.state === "waiting" && !present.has(id)) queue.push(known);
     }
     return queue;
+  }
+
+  /** True when somebody of those at the head was served, left or got another place: there is a new head to look at. */
+  #queueMoved(): boolean {
+    return this.#state.queue.some(({ claim }) => this.#changed.has(reservationIdOf(claim)));
   }
 
   #levelWith(quantity: number, locationId: LocationId | null): Level | undefined {
