@@ -31,7 +31,7 @@ export async function createCrashTraffic(stack: ChaosStack, client: CarefulClien
     oversell: true,
   });
 
-  async function cancelOne(): Promise<void> {
+  const cancelOne = async (): Promise<void> => {
     const orderId = await placeOrder(plenty, untilMoved);
     const order = await until(
       "the order is known",
@@ -45,7 +45,7 @@ export async function createCrashTraffic(stack: ChaosStack, client: CarefulClien
       { seconds: 60 },
     );
     client.cancel(order.id);
-  }
+  };
 
   return {
     client,

@@ -20,6 +20,8 @@ export interface TrafficOptions {
   readonly adjustmentsPerSecond: number;
   /** Orders of one burst, and seconds between bursts. */
   readonly burst: { readonly orders: number; readonly everySeconds: number };
+  /** However long it takes, no more than these are placed one by one. */
+  readonly ordersMaximum: number;
 }
 
 interface Burst {
@@ -28,6 +30,7 @@ interface Burst {
 }
 
 const tickMilliseconds = 100;
+const burstsMaximum = 5;
 
 export async function startTraffic(stack: ChaosStack, options: TrafficOptions): Promise<Traffic> {
   const { random } = options;
@@ -80,11 +83,21 @@ export async function startTraffic(stack: ChaosStack, options: TrafficOptions): 
     const due = { orders: 0, adjustments: 0, bursts: 1 };
     while (!isEnding) {
       const seconds = (performance.now() - began) / 1_000;
-      for (; due.orders < seconds * options.ordersPerSecond; due.orders += 1) await placeOrder();
-      for (; due.adjustments < seconds * options.adjustmentsPerSecond; due.adjustments += 1) {
+      for (; due.orders < Math.min(seconds * options.ordersPerSecond, options.ordersMaximum); due.orders += 1)
+        await placeOrder();
+      for (
+        ;
+        due.adjustments < Math.min(seconds * options.adjustmentsPerSecond, options.ordersMaximum);
+        due.adjustments += 1
+      ) {
         client.adjust(random.pick(ourSkus), random.pick([-3, -1, 1, 2, 5]));
       }
-      for (; due.bursts < seconds / options.burst.everySeconds; due.bursts += 1) await placeBurst();
+      for (
+        ;
+        due.bursts < seconds / options.burst.everySeconds && bursts.length < burstsMaximum;
+        due.bursts += 1
+      )
+        await placeBurst();
       await pause(tickMilliseconds);
     }
   }
