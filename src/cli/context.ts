@@ -13,4 +13,11 @@ export interface CommandContext {
   migrate(): Promise<{ readonly applied: readonly string[]; readonly target: MigrationTarget }>;
   seed(): Promise<{ readonly accounts: readonly string[] }>;
   prove(settleSeconds: number): Promise<Proof>;
+  /** Queues what a recovery must tell, and lets `follow` watch until it is told. */
+  recover(
+    follow: (
+      queued: { readonly orders: number; readonly skus: number },
+      countUntold: () => Promise<number>,
+    ) => Promise<void>,
+  ): Promise<void>;
 }

@@ -4,6 +4,7 @@ import { addDeliveryCommands } from "./commands/deliveries.ts";
 import { addOrderCommands } from "./commands/orders.ts";
 import { addProofCommand } from "./commands/proof.ts";
 import { addSimulateCommands } from "./commands/simulate.ts";
+import { addRecoverCommand } from "./commands/recover.ts";
 import { addShopCommands } from "./commands/shops.ts";
 import { addStockCommands } from "./commands/stock.ts";
 import type { CommandContext } from "./context.ts";
@@ -28,6 +29,7 @@ export async function runCommandLine(words: readonly string[], context: CommandC
   addSimulateCommands(program, context);
   addDatabaseCommands(program, context);
   addProofCommand(program, context);
+  addRecoverCommand(program, context);
   for (const command of program.commands) followProgram(command);
   try {
     // The switch may stand anywhere.

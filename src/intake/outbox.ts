@@ -174,6 +174,8 @@ async function tellSku(
   const input: SkuInput = {
     tenantId,
     skuId: asId<"Sku">(skuId),
+    // Read only by an entity that this starts: nobody knows how the one before it ended.
+    queueMayRemain: true,
     ...(queuePrefix === "" ? {} : { queuePrefix }),
   };
   await client.workflow.signalWithStart("skuInventory", {

@@ -35,6 +35,8 @@ export interface SkuInput {
   readonly queuePrefix?: string | undefined;
   /** Carried over continue-as-new: an offer that must still be pushed. */
   readonly offerPending?: boolean | undefined;
+  /** Units may have been left free for the queue by a run that was lost: an empty batch looks. */
+  readonly queueMayRemain?: boolean | undefined;
   /** Events after which the run continues as new; tests lower it. */
   readonly historyLengthMaximum?: number | undefined;
 }

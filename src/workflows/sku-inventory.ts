@@ -44,7 +44,7 @@ class SkuRun {
   #mailbox: Request[] = [];
   #offerPending: boolean;
   #pushing = false;
-  #queueRemains = false;
+  #queueRemains: boolean;
   #closing = false;
   #batches = 0;
   #idle = false;
@@ -52,6 +52,7 @@ class SkuRun {
   constructor(input: SkuInput) {
     this.#input = input;
     this.#offerPending = input.offerPending ?? false;
+    this.#queueRemains = input.queueMayRemain ?? false;
   }
 
   refuseWhenFull(operations: readonly StockOperation[]): void {

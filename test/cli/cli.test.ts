@@ -9,6 +9,7 @@ import type { CommandContext } from "../../src/cli/context.ts";
 import { createOutput } from "../../src/cli/output.ts";
 import { runCommandLine } from "../../src/cli/program.ts";
 import { migrate } from "../../src/db/migrate.ts";
+import { countUntold, queueRecovery } from "../../src/db/recovery.ts";
 import { seedDemo } from "../../src/embedded/demo.ts";
 import { startDispatcher } from "../../src/intake/dispatcher.ts";
 import type { Loop } from "../../src/intake/loop.ts";
@@ -103,6 +104,10 @@ async function run(line: string, json = false, changes: Partial<CommandContext> 
         log: () => undefined,
       }),
     prove: (settleSeconds) => prove({ db: report, simulatorUrl: demo.simulator.url, settleSeconds }),
+    recover: async (follow) => {
+      const queued = await queueRecovery(demo.dispatcherDb);
+      await follow(queued, () => countUntold(demo.dispatcherDb, queued.recoveryId));
+    },
     ...changes,
   };
   try {
@@ -152,6 +157,15 @@ describe("the command line", () => {
     const shown = await run(`orders show ${page.orders[0]!.order_number}`);
     expect(shown.stdout).toMatch(/order_received[\s\S]*lines_short/);
     expect((await run("orders list --status returned")).stdout).toMatch(/No orders match/);
+  });
+
+  test("recovers every open order and SKU with work, and says the counts; a second time is harmless", async () => {
+    const first = await json<{ orders: number; skus: number }>("recover");
+    expect(first.orders).toBeGreaterThan(0);
+    expect(first.skus).toBeGreaterThan(0);
+    const again = await run("recover");
+    expect(again.exitCode).toBe(0);
+    expect(again.stdout).toContain(`${first.orders} open orders`);
   });
 
   test("lists the shops with their poll and whether the channel answers", async () => {

@@ -1,0 +1,97 @@
+import { randomUUID } from "node:crypto";
+import { sql } from "kysely";
+import { asId } from "../domain/ids.ts";
+import type { Database } from "./connection.ts";
+import { type TenantTransaction, withTenant } from "./tenant.ts";
+
+/** Work that a recovery has queued for the dispatcher. */
+export interface QueuedRecovery {
+  readonly recoveryId: string;
+  /** Orders that are not over. */
+  readonly orders: number;
+  /** SKUs whose entity has something to do of its own: a queue to serve, an offer to push. */
+  readonly skus: number;
+}
+
+/** How long before the end of a push it may have read our numbers: a push is given up after a minute. */
+const pushSecondsMaximum = 120;
+
+/**
+ * After Temporal's database was lost: queues, from Postgres alone, that every order that is not over and every SKU with work
+ * of its own gets its workflow again. The outbox's dispatcher tells them at its own pace; this only writes rows, in two
+ * statements a tenant.
+ *
+ * What workflows carry follows from these rows: an order asks itself what it wants done (reserve, ship, cancel) from its
+ * stored state, and each of those has an id under which it happened or not; a SKU's entity looks at its queue when it is
+ * started. Doing it again tells the same once more, which changes nothing.
+ *
+ * It acts across tenants, and needs no rights of its own for that: entering one tenant after the other is what the
+ * dispatcher's role is for, and the tenant wall stays up.
+ *
+ * @param db in the role `cf_dispatcher`.
+ */
+export async function queueRecovery(db: Database): Promise<QueuedRecovery> {
+  const recoveryId = randomUUID();
+  const { rows: tenants } = await sql<{ tenant_id: string }>`
+    select distinct tenant_id from list_shops() order by tenant_id`.execute(db);
+  let [orders, skus] = [0, 0];
+  for (const { tenant_id } of tenants) {
+    const queued = await withTenant(db, asId<"Tenant">(tenant_id), async (transaction) => ({
+      orders: await queueOrders(transaction, recoveryId),
+      skus: await queueSkus(transaction, recoveryId),
+    }));
+    orders += queued.orders;
+    skus += queued.skus;
+  }
+  return { recoveryId, orders, skus };
+}
+
+/** The same that an order's workflow calls closed: over at the channel, every unit resolved, every news taken in. */
+async function queueOrders(transaction: TenantTransaction, recoveryId: string): Promise<number> {
+  const { rows } = await sql`
+    insert into outbox (tenant_id, kind, key, payload)
+    select tenant_id, 'wake_order', ${keyOf(recoveryId)} || order_ref, jsonb_build_object('orderRef', order_ref)
+    from orders
+    where channel_status not in ('completed', 'cancelled') or handled_version < snapshot_version
+      or exists (select from order_lines where order_lines.tenant_id = orders.tenant_id and order_id = orders.id
+        and stage not in ('shipped', 'cancelled', 'reversed', 'untracked'))
+    returning id`.execute(transaction);
+  return rows.length;
+}
+
+/**
+ * A queue may have been left with units free for it; a push may have been under way, refused, or still to come: its message
+ * is done once the entity was told, so one written after (or during) the last settled push counts as not pushed.
+ */
+async function queueSkus(transaction: TenantTransaction, recoveryId: string): Promise<number> {
+  const { rows } = await sql`
+    with told as (
+      select payload ->> 'skuId' as sku_id, max(created_at) as at from outbox
+      where kind = 'push_offer' and done_at is not null group by 1
+    )
+    insert into outbox (tenant_id, kind, key, payload)
+    select sku.tenant_id, 'push_offer', ${keyOf(recoveryId)} || sku.id, jsonb_build_object('skuId', sku.id)
+    from skus as sku
+    left join told on told.sku_id = sku.id::text
+    where sku.sync_status in ('pending', 'failed')
+      or told.at > coalesce(sku.last_synced_at, '-infinity') - make_interval(secs => ${pushSecondsMaximum})
+      or exists (select from shortages where shortages.tenant_id = sku.tenant_id and sku_id = sku.id and state = 'waiting')
+      or exists (select from push_intents where push_intents.tenant_id = sku.tenant_id and sku_id = sku.id and state = 'open')
+    returning id`.execute(transaction);
+  return rows.length;
+}
+
+/** How many of a recovery's messages still wait to be told. */
+export async function countUntold(db: Database, recoveryId: string): Promise<number> {
+  const { waiting } = await db
+    .selectFrom("outbox")
+    .where("done_at", "is", null)
+    .where("key", "like", `${keyOf(recoveryId)}%`)
+    .select((of) => of.fn.countAll<number>().as("waiting"))
+    .executeTakeFirstOrThrow();
+  return waiting;
+}
+
+function keyOf(recoveryId: string): string {
+  return `recovery/${recoveryId}/`;
+}
