@@ -170,12 +170,12 @@ async function measure(bed: Bed, { name, intake }: Way, orders: number): Promise
     "both lines of every order are reserved",
     async () => {
       const rows = await bed.servers.query(
-        "select from order_lines where stage = 'reserved' and order_id in (select id from orders where order_ref = any ($1))",
+        "select from order_lines where stage = 'held' and order_id in (select id from orders where order_ref = any ($1))",
         [orderRefs],
       );
       return rows.length === 2 * orders;
     },
-    { seconds: 300 },
+    { seconds: 120 },
   );
   const seconds = (performance.now() - began) / 1_000;
   const used = secondsBetween(before, await bed.servers.processorSeconds());

@@ -4,13 +4,14 @@ import type { Benchmark } from "./benchmark.ts";
 import { burst } from "./burst.ts";
 import { coldSkus } from "./cold-skus.ts";
 import { runBenchmark } from "./harness.ts";
+import { ingest } from "./ingest.ts";
 import { lifeCost } from "./life-cost.ts";
 import { orderRate } from "./orders.ts";
 import { renderReport, saveReport } from "./report.ts";
 import { stockRate } from "./stock.ts";
 
 /** Entry point: `npm run bench -- [name ...] [--runs 3] [--short]`. Without names everything is measured. */
-const benchmarks: readonly Benchmark[] = [lifeCost, orderRate, burst, stockRate, coldSkus];
+const benchmarks: readonly Benchmark[] = [lifeCost, orderRate, burst, stockRate, coldSkus, ingest];
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

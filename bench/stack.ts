@@ -19,6 +19,8 @@ export interface BenchStack {
   readonly temporalAddress: string;
   readonly simulator: Simulator;
   readonly apiUrl: string;
+  /** Login of the processes. */
+  readonly databaseUrl: string;
   /** What another process of ours must be started with to work on this stack. */
   readonly environment: Readonly<Record<string, string | null>>;
   /** Runs SQL as the superuser. */
@@ -145,6 +147,7 @@ async function openStack(
     temporalAddress: addresses.temporalAddress,
     simulator: new Simulator(addresses.simulatorUrl),
     apiUrl: addresses.apiUrl,
+    databaseUrl: addresses.databaseUrl,
     environment,
     query,
     processorSeconds: () => processorSeconds(pid),

@@ -1,0 +1,237 @@
+import { createHmac, randomUUID } from "node:crypto";
+import http from "node:http";
+import { setTimeout as pause } from "node:timers/promises";
+import { z } from "zod";
+import { findFreePort } from "../src/embedded/ports.ts";
+import { startOwn } from "../src/embedded/processes.ts";
+import { until } from "../test/support/until.ts";
+import type { Benchmark } from "./benchmark.ts";
+import { processorSeconds, secondsBetween } from "./processor-time.ts";
+import { compareTo, type Figure, quantileOf } from "./report.ts";
+import { type BenchStack, openRateBudget, startStack } from "./stack.ts";
+
+/**
+ * Webhooks taken in per second by the API, signed as TikTok Shop signs, beside a bare Fastify route that makes the same
+ * insert into the same table and nothing else; and how long the API's answer takes at a steady 200 a second, sent whether or
+ * not the answers come, while a burst of orders is worked off.
+ */
+export const ingest: Benchmark = {
+  name: "ingest",
+  title: "webhooks taken in per second, and how soon they are acknowledged",
+  async run({ runs, short }) {
+    const stack = await startStack({ timeScale: 1, demoOrders: false });
+    try {
+      const rateBudget = await openRateBudget(stack);
+      const size = short
+        ? { requests: 500, orders: 20, seconds: 2 }
+        : { requests: 8_000, orders: 300, seconds: 15 };
+      const found: Figure[][] = [];
+      for (let run = 0; run < runs; run += 1) {
+        found.push([
+          ...(await measureRate(stack, "API", size.requests)),
+          ...(await measureBare(stack, size.requests)),
+          ...(await measureAcknowledgement(stack, size)),
+        ]);
+      }
+      return {
+        settings: {
+          "connections, each with one request in flight": connections,
+          "webhooks a second, open loop": webhooksPerSecond,
+          "orders worked off beside them": size.orders,
+          "rate budget": rateBudget,
+        },
+        runs: found,
+        compare: (median) => [
+          compareTo(
+            "the API against the bare route",
+            median("API") / median("bare route"),
+            "×",
+            "at least",
+            0.7,
+          ),
+          compareTo("acknowledged, p99", median("acknowledged, p99"), "ms", "at most", 250),
+        ],
+      };
+    } finally {
+      await stack.stop();
+    }
+  },
+};
+
+const connections = 32;
+const webhooksPerSecond = 200;
+const credentialsSchema = z.object({ appKey: z.string(), appSecret: z.string(), shopId: z.string() });
+
+type Send = (body: string) => Promise<void>;
+
+/** What the API is sent to see how many it takes: nobody works these off, so that only their taking in is measured. */
+async function measureRate(stack: BenchStack, name: "API", requests: number): Promise<Figure[]> {
+  const { send, close, shopId } = await openSender(stack, stack.apiUrl);
+  await warmUp(stack, send, shopId, requests);
+  const before = await stack.processorSeconds();
+  const figures = await closedLoop(name, requests, send, shopId);
+  close();
+  const used = secondsBetween(before, await stack.processorSeconds());
+  await expectStored(stack, requests);
+  return [...figures, ...processorFigures(name, used, ["api", "postgres"], requests)];
+}
+
+async function measureBare(stack: BenchStack, requests: number): Promise<Figure[]> {
+  const name = "bare route";
+  const port = await findFreePort();
+  const { databaseUrl } = stack;
+  const server = startOwn("bench/bare-ingest.ts", {
+    name: "bare",
+    args: [JSON.stringify({ port, databaseUrl })],
+    graceSeconds: 2,
+  });
+  try {
+    const url = `http://127.0.0.1:${port}`;
+    await until("the bare route answers", async () => (await fetch(url)).ok, { seconds: 60 });
+    const { send, close, shopId } = await openSender(stack, url);
+    await warmUp(stack, send, shopId, requests);
+    const before = await usedByBoth(stack);
+    const figures = await closedLoop(name, requests, send, shopId);
+    close();
+    const used = secondsBetween(before, await usedByBoth(stack));
+    await expectStored(stack, requests);
+    return [...figures, ...processorFigures(name, used, ["bare", "postgres"], requests)];
+  } finally {
+    await server.stop();
+  }
+}
+
+async function usedByBoth(stack: BenchStack): Promise<ReadonlyMap<string, number>> {
+  return new Map([...(await stack.processorSeconds()), ...(await processorSeconds(process.pid))]);
+}
+
+/** The first requests of a process pay for its compiler. */
+async function warmUp(stack: BenchStack, send: Send, shopId: string, requests: number): Promise<void> {
+  await closedLoop("warm up", Math.ceil(requests / 4), send, shopId);
+  await expectStored(stack, Math.ceil(requests / 4));
+}
+
+/** Of a topic that is stored and never worked off. */
+const topicKept = 5;
+
+async function closedLoop(name: string, requests: number, send: Send, shopId: string): Promise<Figure[]> {
+  const bodies = Array.from({ length: requests }, () => bodyOf(topicKept, shopId, "1"));
+  const milliseconds: number[] = [];
+  const began = performance.now();
+  const sender = async (): Promise<void> => {
+    for (let body = bodies.pop(); body !== undefined; body = bodies.pop()) {
+      const sent = performance.now();
+      await send(body);
+      milliseconds.push(performance.now() - sent);
+    }
+  };
+  await Promise.all(Array.from({ length: connections }, sender));
+  return [
+    { name, unit: "a second", value: (requests * 1_000) / (performance.now() - began) },
+    { name: `${name}: p99`, unit: "ms", value: quantileOf(milliseconds, 0.99) },
+  ];
+}
+
+/** Each request is due at its moment, however long the ones before it take: a slow answer does not slow the sender. */
+async function measureAcknowledgement(
+  stack: BenchStack,
+  { orders, seconds }: { readonly orders: number; readonly seconds: number },
+): Promise<Figure[]> {
+  const skus = await stack.simulator.quietSkus(3);
+  const orderIds = await stack.simulator.placeBurst({
+    orders,
+    skuIds: skus.map(({ id }) => id),
+    durations: { unpaidMs: 200, onHoldMs: 500, collectionMs: null },
+    overMs: 0,
+  });
+  const { send, close, shopId } = await openSender(stack, stack.apiUrl);
+  const milliseconds: number[] = [];
+  const sending: Promise<void>[] = [];
+  const began = performance.now();
+  for (let index = 0; index < seconds * webhooksPerSecond; index += 1) {
+    const due = began + (index * 1_000) / webhooksPerSecond;
+    const early = due - performance.now();
+    if (early > 0) await pause(early);
+    const body = bodyOf(1, shopId, orderIds[index % orderIds.length] ?? "");
+    sending.push(send(body).then(() => void milliseconds.push(performance.now() - due)));
+  }
+  await Promise.all(sending);
+  close();
+  const [row] = await stack.query<{ shipped: string }>(
+    "select count(*) as shipped from orders where channel_order_id = any ($1) and channel_status = 'awaiting_collection'",
+    [orderIds],
+  );
+  return [
+    { name: "acknowledged, p50", unit: "ms", value: quantileOf(milliseconds, 0.5) },
+    { name: "acknowledged, p99", unit: "ms", value: quantileOf(milliseconds, 0.99) },
+    { name: "orders shipped meanwhile", unit: "orders", value: Number(row?.shipped) },
+  ];
+}
+
+function bodyOf(topic: number, shopId: string, orderId: string): string {
+  const seconds = Math.floor(Date.now() / 1_000);
+  return JSON.stringify({
+    type: topic,
+    tts_notification_id: randomUUID(),
+    shop_id: shopId,
+    timestamp: seconds,
+    data: { order_id: orderId, order_status: "AWAITING_SHIPMENT", update_time: seconds },
+  });
+}
+
+async function openSender(
+  stack: BenchStack,
+  url: string,
+): Promise<{ readonly send: Send; readonly shopId: string; readonly close: () => void }> {
+  const app = await stack.simulator.control("GET", "/_sim/credentials", credentialsSchema);
+  const agent = new http.Agent({ keepAlive: true, maxSockets: 4 * connections });
+  const target = new URL("/webhooks/tiktok-shop", url);
+  return {
+    shopId: app.shopId,
+    close: () => agent.destroy(),
+    send: (body) =>
+      new Promise((resolve, reject) => {
+        const authorization = createHmac("sha256", app.appSecret)
+          .update(app.appKey)
+          .update(body)
+          .digest("hex");
+        const headers = {
+          authorization,
+          "content-type": "application/json",
+          "content-length": Buffer.byteLength(body),
+        };
+        const request = http.request(target, { method: "POST", agent, headers }, (response) => {
+          response.resume();
+          response.once("end", () => {
+            if (response.statusCode === 200) resolve();
+            else reject(new Error(`A webhook was answered ${response.statusCode ?? "nothing"}.`));
+          });
+        });
+        request.once("error", reject);
+        request.end(body);
+      }),
+  };
+}
+
+/** A rate of webhooks that were not all stored would be no rate. Empties the table of them for the next measurement. */
+async function expectStored(stack: BenchStack, requests: number): Promise<void> {
+  const stored = await stack.query("delete from webhook_deliveries where topic = $1 returning id", [
+    topicKept,
+  ]);
+  if (stored.length !== requests) throw new Error(`${stored.length} of ${requests} webhooks were stored`);
+}
+
+function processorFigures(
+  name: string,
+  used: ReadonlyMap<string, number>,
+  whose: readonly string[],
+  requests: number,
+): Figure[] {
+  return whose.flatMap((who) => {
+    const seconds = used.get(who);
+    if (seconds === undefined) return [];
+    return [
+      { name: `${name}: processor, ${who}`, unit: "ms for 1,000", value: (seconds * 1_000_000) / requests },
+    ];
+  });
+}
