@@ -89,7 +89,13 @@ test("through a storm of faults a burst ends as it does in calm, and what was lo
   expect(injected["calls.0.server_error"]).toBeGreaterThan(0);
   await until("orders recovered by the poll", async () => (await recovered()) > 0, { seconds: 30 });
 
-  await untilAllAgree();
+  await until(
+    "every order is known here with its payment",
+    async () => (await paidOrders()) === size.orders,
+    {
+      seconds: settleSeconds,
+    },
+  );
   // With everything known, what comes free goes to those who have waited longest.
   for (const { code } of burst.skus) {
     await stack.cli("stock", "adjust", code, "--quantity", String(size.raise), "--reason", "Found a box");
@@ -178,6 +184,12 @@ async function units(): Promise<{ taken: number; short: number }> {
       (select coalesce(sum(quantity), 0)::int from reservations where state in ('held', 'shipped')) as taken,
       (select coalesce(sum(quantity), 0)::int from shortages where state = 'waiting') as short`.execute(db);
   return rows[0]!;
+}
+
+async function paidOrders(): Promise<number> {
+  const { rows } = await sql<{ total: number }>`
+    select count(*)::int as total from orders where paid_at is not null`.execute(db);
+  return rows[0]!.total;
 }
 
 async function recovered(): Promise<number> {

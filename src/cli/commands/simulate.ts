@@ -6,6 +6,8 @@ import type { ApiClient } from "../client.ts";
 import type { CommandContext } from "../context.ts";
 import { CommandFailure } from "../failure.ts";
 import { table } from "../output.ts";
+import { callSimulator } from "../simulator-controls.ts";
+import { addFaultCommands } from "./faults.ts";
 
 const catalogueSchema = z.object({
   products: z.array(
@@ -36,9 +38,11 @@ interface BurstOptions {
 }
 
 export function addSimulateCommands(program: Command, context: CommandContext): void {
-  program
+  const simulate = program
     .command("simulate")
-    .description("what buyers do, at the simulator of the running stack")
+    .description("what buyers and a misbehaving channel do, at the simulator of the running stack");
+  addFaultCommands(simulate, context);
+  simulate
     .command("burst")
     .description("many orders at once for a few SKUs with little stock: what happens when a video goes viral")
     .requiredOption("--orders <number>", "orders, of one unit each", counted(100_000))
@@ -231,26 +235,6 @@ async function listSkus(
 
 function sum<Name extends string>(rows: readonly Readonly<Record<Name, number>>[], name: Name): number {
   return rows.reduce((total, row) => total + row[name], 0);
-}
-
-async function callSimulator<Shape extends z.ZodType>(
-  simulatorUrl: string,
-  method: "GET" | "POST",
-  route: string,
-  shape: Shape,
-  body?: object,
-): Promise<z.output<Shape>> {
-  const response = await fetch(new URL(route, simulatorUrl), {
-    method,
-    ...(body === undefined
-      ? {}
-      : { body: JSON.stringify(body), headers: { "content-type": "application/json" } }),
-    signal: AbortSignal.timeout(30_000),
-  }).catch((cause: unknown) => {
-    throw new CommandFailure(3, `The simulator at ${simulatorUrl} does not answer.`, String(cause));
-  });
-  if (!response.ok) throw new CommandFailure(4, `The simulator refused ${route}: ${await response.text()}`);
-  return shape.parse(await response.json());
 }
 
 function counted(maximum: number): (text: string) => number {
