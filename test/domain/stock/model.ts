@@ -97,14 +97,16 @@ export class StockModel {
       if (was === "held" || was === "waiting") claim.state = "released";
       return was === "held" ? "released" : was === "waiting" ? "withdrawn" : "closed";
     }
-    if (request.kind === "reverse") {
-      if (claim?.state === "reversed") return "reversed";
-      if (claim?.state !== "shipped") return "refused not_shipped";
-      this.onHand += claim.quantity;
-      claim.state = "reversed";
-      return "reversed";
-    }
-    return this.#ship(request, claim);
+    if (request.kind === "ship") return this.#ship(request, claim);
+    return this.#reverse(claim);
+  }
+
+  #reverse(claim: ModelClaim | undefined): string {
+    if (claim?.state === "reversed") return "reversed";
+    if (claim?.state !== "shipped") return "refused not_shipped";
+    this.onHand += claim.quantity;
+    claim.state = "reversed";
+    return "reversed";
   }
 
   #ship(request: Extract<ModelRequest, { kind: "ship" }>, claim: ModelClaim | undefined): string {
