@@ -35,6 +35,7 @@ export const crashPoints = {
   "shop: opened, orders not taken in": "Connecting begins again; the shop keeps the time it was opened at.",
   "shop: a page of orders taken in": "Connecting begins again; known orders change nothing.",
   "shop: all taken in, not marked connected": "Connecting begins again.",
+  "poll: page taken in, cursor not moved": "The page is read again; known orders change nothing.",
   "stock: request gathered, entity not asked": "The order's activity is tried again.",
   "stock: entity answered, order not told": "The order's activity asks again and gets the stored answers.",
   "stock: batch asked for, not begun": "The entity's activity is tried again.",

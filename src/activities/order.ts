@@ -37,11 +37,13 @@ export function createOrderActivities(
     report,
     ...key
   }: OrderKey & { readonly report: OrderReport }): Promise<OrderStep> {
-    return await withTenant(db, key.tenantId, async (transaction) => {
+    const step = await withTenant(db, key.tenantId, async (transaction): Promise<OrderStep> => {
       const order = await lockOrder(transaction, key.shopId, key.orderId);
       if (order === null) return { view: null, commands: [], cancelRefusal: null };
       return await advance(transaction, key.tenantId, order, report);
     });
+    crashPoint("order: decision committed, not answered");
+    return step;
   }
 
   return {

@@ -1,3 +1,4 @@
+import { crashPoint } from "../crash-points.ts";
 import {
   beginOrderPoll,
   findAwaitedOrders,
@@ -87,6 +88,7 @@ async function takeInPage(
     ),
   );
   const taken = await takeOrders(dependencies, shop, fetched, () => "poll");
+  crashPoint("poll: page taken in, cursor not moved");
   const page = countPage(taken, awaited);
   const updated = fetched.map(({ order }) => order.updatedAt).sort();
   await withTenant(db, shop.tenantId, async (transaction) => {

@@ -55,6 +55,7 @@ export async function workOffOutbox(
           outOfBudget.push(message);
           return;
         }
+        crashPoint("outbox: claimed, nothing done");
         await carryOut(dependencies, message);
         done.push(message.id);
       } catch (error) {

@@ -41,12 +41,13 @@ export async function startFaultProxy(name: string, target: number): Promise<Fau
   const sockets = new Set<net.Socket>();
   const pipes = new Set<Pipe>();
 
-  const server = net.createServer((client) => {
+  // Each direction ends by itself, as its sender wants.
+  const server = net.createServer({ allowHalfOpen: true }, (client) => {
     if (fault.kind === "cut") {
       client.resetAndDestroy();
       return;
     }
-    const upstream = net.connect({ port: target, host: "127.0.0.1" });
+    const upstream = net.connect({ port: target, host: "127.0.0.1", allowHalfOpen: true });
     const ends = [
       startPipe(client, upstream, "out", () => fault),
       startPipe(upstream, client, "back", () => fault),
@@ -57,11 +58,11 @@ export async function startFaultProxy(name: string, target: number): Promise<Fau
       socket.setNoDelay(true);
       // The other side hears of it by the close that follows.
       socket.on("error", () => undefined);
-      socket.once("close", () => {
+      socket.once("close", (isBroken) => {
         sockets.delete(socket);
         for (const pipe of ends) pipes.delete(pipe);
-        // Half of a connection is none; what was under way is lost, as on a line that breaks.
-        (socket === client ? upstream : client).destroy();
+        // What was under way is lost, as on a line that breaks; what ended in order is still handed on.
+        if (isBroken) (socket === client ? upstream : client).resetAndDestroy();
       });
     }
   });

@@ -5,6 +5,8 @@ import { type ChaosStack, ControlRefusal, skusOf } from "./stack.ts";
 
 /** What sellers and buyers do meanwhile: orders at a steady rate and in bursts, changes of mind, stock counted anew. */
 export interface Traffic {
+  /** The SKUs that were sold and counted, by our ids. */
+  readonly skuIds: readonly string[];
   /** Orders that the channel has taken, bursts included. */
   readonly placed: () => number;
   readonly client: CarefulClient;
@@ -31,10 +33,12 @@ interface Burst {
 
 const tickMilliseconds = 100;
 const burstsMaximum = 5;
+/** Few, so that orders compete for them. */
+const skusMaximum = 8;
 
 export async function startTraffic(stack: ChaosStack, options: TrafficOptions): Promise<Traffic> {
   const { random } = options;
-  const skuIds = (await skusOf(stack)).map(({ id }) => id);
+  const skuIds = (await skusOf(stack)).slice(0, skusMaximum).map(({ id }) => id);
   const ourSkus = (
     await stack.sql<{ sku_id: string }>("select sku_id from listings where channel_sku_id = any ($1)", [
       skuIds,
@@ -107,6 +111,7 @@ export async function startTraffic(stack: ChaosStack, options: TrafficOptions): 
   running.catch(() => undefined);
   return {
     client,
+    skuIds: ourSkus,
     placed: () => placed + burstOrders,
     async end() {
       isEnding = true;
