@@ -1,0 +1,134 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import type { Database } from "../../src/db/connection.ts";
+import { appendToOutbox } from "../../src/db/outbox.ts";
+import { countUntold, queueRecovery } from "../../src/db/recovery.ts";
+import { applyStockBatch } from "../../src/db/stock.ts";
+import { withTenant } from "../../src/db/tenant.ts";
+import type { SkuId } from "../../src/domain/ids.ts";
+import type { StockOperation } from "../../src/domain/stock/operation.ts";
+import { outboxClasses, workOffOutbox } from "../../src/intake/outbox.ts";
+import type { RunningWorkers } from "../../src/workers.ts";
+import { skuWorkflowId } from "../../src/workflows/addressing.ts";
+import { createTestDatabase, type TestDatabase } from "../support/database.ts";
+import { openTestDatabase, type SeededShop, seedShop, seedSku, stockOf } from "../support/seed.ts";
+import { type TestTemporal, testTemporal } from "../support/temporal.ts";
+import { until } from "../support/until.ts";
+import { noChannel, silent, startTestWorkers } from "../support/workers.ts";
+
+/** What only the memory of a lost run knew, rebuilt from Postgres. */
+let database: TestDatabase;
+let db: Database;
+let dispatcherDb: Database;
+let temporal: TestTemporal;
+let workers: RunningWorkers;
+let shop: SeededShop;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  db = openTestDatabase(database.url);
+  dispatcherDb = openTestDatabase(database.url, "cf_dispatcher");
+  shop = await seedShop(db);
+  temporal = await testTemporal();
+  workers = await startTestWorkers(temporal, db, noChannel);
+});
+afterAll(async () => {
+  await workers.stop();
+  await temporal.close();
+  await Promise.all([db.destroy(), dispatcherDb.destroy()]);
+  await database.drop();
+});
+
+const reserve = (order: number): StockOperation => ({
+  kind: "reserve",
+  claim: { orderRef: `${shop.shopId}/${order}`, lineId: "1", generation: 1 },
+  quantity: 1,
+  rank: { paidAt: null, orderedAt: "2026-01-01T00:00:00.000Z" },
+  locationId: null,
+});
+
+const tell = () =>
+  workOffOutbox(
+    {
+      db: dispatcherDb,
+      channel: noChannel,
+      client: temporal.client,
+      secretKey: Buffer.alloc(32),
+      logger: silent,
+      queuePrefix: temporal.taskQueuePrefix,
+      timeScale: 1,
+      orderSyncMilliseconds: 60_000,
+    },
+    outboxClasses.workflows,
+  );
+
+/** The SKUs that a recovery queued. */
+async function recoveredSkus(): Promise<readonly string[]> {
+  const { recoveryId } = await queueRecovery(dispatcherDb);
+  const rows = await database.asSuperuser<{ sku_id: string }>(
+    "select payload ->> 'skuId' as sku_id from outbox where kind = 'push_offer' and key like $1",
+    [`recovery/${recoveryId}/%`],
+  );
+  return rows.map((row) => row.sku_id);
+}
+
+const setSynced = (skuId: SkuId, status: string, secondsAgo: number) =>
+  database.asSuperuser(
+    "update skus set sync_status = $2, last_synced_at = now() - make_interval(secs => $3) where id = $1",
+    [skuId, status, secondsAgo],
+  );
+
+test("units that a lost run left free in the midst of its queue go to who waits", async () => {
+  const skuId = await seedSku(db, shop, 0);
+  const waiting = 2_500;
+  for (let start = 0; start < waiting; start += 500) {
+    const batch = Array.from({ length: 500 }, (_, index) => reserve(start + index));
+    await applyStockBatch(db, shop.tenantId, skuId, batch);
+  }
+  const adjust: StockOperation = {
+    kind: "adjust",
+    adjustmentId: "found",
+    quantity: waiting,
+    reason: "Found",
+    actorId: null,
+    locationId: null,
+  };
+  // The entity would go on by itself; this one is lost with its memory.
+  const { queueRemains } = await applyStockBatch(db, shop.tenantId, skuId, [adjust]);
+  expect(queueRemains).toBe(true);
+  expect((await stockOf(db, shop.tenantId, skuId)).reserved).toBeLessThan(waiting);
+  await database.asSuperuser("update outbox set done_at = now()");
+
+  const queued = await queueRecovery(dispatcherDb);
+  expect(queued.skus).toBe(1);
+  expect(await countUntold(dispatcherDb, queued.recoveryId)).toBe(1);
+  await until("told", async () => (await tell()) === 0);
+  expect(await countUntold(dispatcherDb, queued.recoveryId)).toBe(0);
+  await until("all served", async () => (await stockOf(db, shop.tenantId, skuId)).reserved === waiting);
+  await temporal.client.workflow.getHandle(skuWorkflowId(skuId)).terminate();
+  await database.asSuperuser("update outbox set done_at = now()");
+  await setSynced(skuId, "synced", -600);
+});
+
+test("a SKU is pushed again whose last push may not have ended, and no other", async () => {
+  const skus: SkuId[] = [];
+  for (let index = 0; index < 4; index += 1) skus.push(await seedSku(db, shop, 5));
+  const [settled, lostAfterTold, refused, pushedMeanwhile] = skus as [SkuId, SkuId, SkuId, SkuId];
+  await withTenant(db, shop.tenantId, (transaction) =>
+    appendToOutbox(
+      transaction,
+      shop.tenantId,
+      [settled, lostAfterTold, pushedMeanwhile].map((skuId) => ({
+        kind: "push_offer",
+        key: `cause/${skuId}`,
+        payload: { skuId },
+      })),
+    ),
+  );
+  // Told, and marked so; whether the number reached the channel only the SKUs' own rows say.
+  await database.asSuperuser("update outbox set done_at = now()");
+  await setSynced(settled, "synced", -600);
+  await setSynced(lostAfterTold, "synced", 600);
+  await setSynced(refused, "failed", 0);
+  await setSynced(pushedMeanwhile, "synced", -30);
+  expect([...(await recoveredSkus())].sort()).toEqual([lostAfterTold, refused, pushedMeanwhile].sort());
+});
