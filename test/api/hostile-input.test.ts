@@ -5,7 +5,10 @@ import type { LightMyRequestResponse } from "fastify";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { problemSchema } from "../../src/api/contract/problem.ts";
 import { rateLimitsDefault } from "../../src/api/dependencies.ts";
+import { badRequestsOf, describeAnswer, operationsOf } from "./fuzz.ts";
 import { type ApiBed, password, type Seller, signedWebhook, startApiBed } from "./api-bed.ts";
+
+const isFull = process.env["CREATORFLOW_TEST_FULL"] === "yes";
 
 let bed: ApiBed;
 let seller: Seller;
@@ -144,6 +147,68 @@ describe("whatever is sent", () => {
     expect(response.headers["content-type"]).toContain("application/json");
     expect(response.headers["x-content-type-options"]).toBe("nosniff");
     expect(response.headers["cache-control"]).toBe("no-store");
+  });
+});
+
+describe("every operation of the OpenAPI document", () => {
+  const fieldNames = ["quantity", "reason", "email", "password", "id", "state", "unknown"];
+  const books = async () => {
+    const { rows } = await bed.superuser.query(
+      `select (select count(*) from stock_operations) as operations, (select count(*) from inventory_transactions) as movements,
+         (select sum(current_stock) from stock_levels) as units, (select count(*) from webhook_deliveries) as deliveries,
+         (select count(*) from orders) as orders, (select count(*) from users) as users`,
+    );
+    return rows;
+  };
+
+  test("answers a few hundred kinds of nonsense with a problem below 500, or a harmless 200, and changes nothing", async () => {
+    const document = (await bed.app.inject("/docs/json")).json<Parameters<typeof operationsOf>[0]>();
+    const operations = operationsOf(document);
+    expect(operations.length).toBeGreaterThan(12);
+    const before = await books();
+    let asked = 0;
+    for (const operation of operations) {
+      if (operation.path.includes("/webhooks/") || operation.path.includes("/auth/logout")) continue;
+      for (const [index, request] of badRequestsOf(operation, fieldNames).entries()) {
+        if (!isFull && index % 7 !== 0) continue;
+        const response = await bed.app.inject({
+          ...request,
+          headers: { ...headers, ...request.headers },
+        } as never);
+        asked += 1;
+        const said = describeAnswer(request, response);
+        expect(response.statusCode, said).toBeLessThan(500);
+        if (response.statusCode < 400) continue;
+        expect(response.headers["content-type"], said).toContain("application/problem+json");
+        expect(problemSchema.strict().safeParse(response.json()).success, said).toBe(true);
+      }
+    }
+    expect(asked).toBeGreaterThan(isFull ? 2_000 : 200);
+    expect(await books()).toEqual(before);
+  });
+
+  test("is closed to who has no token, a token of nonsense, or another seller's", async () => {
+    const document = (await bed.app.inject("/docs/json")).json<Parameters<typeof operationsOf>[0]>();
+    const skuId = await bed.addSku(seller);
+    const stranger = await bed.signIn(await bed.addSeller());
+    const publicPaths =
+      /^\/(webhooks|livez|readyz|api\/auth|\.well-known|docs|api\/openapi|api\/docs|api\/health)/;
+    for (const { method, path } of operationsOf(document)) {
+      if (publicPaths.test(path)) continue;
+      const url = path.replaceAll(/\{\w+\}/g, skuId);
+      for (const authorization of ["", "Bearer", "Bearer x", "Bearer a.b.c", `Basic ${"x".repeat(9_000)}`]) {
+        const answer = await bed.app.inject({ method, url, headers: { authorization } });
+        expectProblem(answer, [401]);
+      }
+      if (!path.includes("{")) continue;
+      const foreign = await bed.app.inject({
+        method,
+        url,
+        headers: { ...stranger, "idempotency-key": randomUUID() },
+        ...(method === "GET" ? {} : { payload: { quantity: 1, reason: "x" } }),
+      });
+      expectProblem(foreign, [400, 404]);
+    }
   });
 });
 
