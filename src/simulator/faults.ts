@@ -18,7 +18,7 @@ export class Faults {
 
   /** Puts a plan in force; everything is counted from here. */
   change(plan: FaultPlan): void {
-    this.#books.faults.save({ ...nothing(), plan });
+    this.#books.faults.save({ ...nothing, plan });
   }
 
   describe() {
@@ -93,7 +93,7 @@ export class Faults {
   }
 
   get #record(): FaultRecord {
-    return this.#books.faults.find("faults") ?? nothing();
+    return this.#books.faults.find("faults") ?? nothing;
   }
 
   get #plan(): FaultPlan {
@@ -140,13 +140,12 @@ export interface StruckCall {
   readonly picks: (item: number, percent: number) => boolean;
 }
 
-function nothing(): FaultRecord {
-  return {
-    id: "faults",
-    plan: faultPlan.parse({}),
-    ordinals: {},
-    left: {},
-    injected: {},
-    forgeriesAccepted: 0,
-  };
-}
+/** No faults; made once, since every webhook and call asks. Records are replaced, never changed. */
+const nothing: FaultRecord = {
+  id: "faults",
+  plan: faultPlan.parse({}),
+  ordinals: {},
+  left: {},
+  injected: {},
+  forgeriesAccepted: 0,
+};

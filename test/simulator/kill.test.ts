@@ -92,10 +92,14 @@ test("kill -9 in the middle of bursts loses nothing that was answered, and each 
   expect(cells.reduce((total, { committed }) => total + committed, 0)).toBe(sold);
   expect(brokenStockRules(stock)).toEqual([]);
 
-  await until("every order was told", () => {
-    const told = received.flatMap(({ body }) => (body.type === 1 ? body.data.order_id : []));
-    return new Set(told).size === books.length;
-  });
+  await until(
+    "every order was told",
+    () => {
+      const told = received.flatMap(({ body }) => (body.type === 1 ? body.data.order_id : []));
+      return new Set(told).size === books.length;
+    },
+    { seconds: 60 },
+  );
   const [code] = await end(child, "SIGTERM");
   expect(code).toBe(0);
 }, 90_000);
