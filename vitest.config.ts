@@ -2,7 +2,17 @@ import { defineConfig } from "vitest/config";
 
 export default defineConfig({
   test: {
-    include: ["test/**/*.test.ts"],
+    projects: [
+      { extends: true, test: { name: "all", include: ["test/**/*.test.ts"] } },
+      {
+        extends: true,
+        test: {
+          name: "workflows without cache",
+          include: ["test/workflows/{order-lifecycle,sku-inventory,tiktok-order-sync}.test.ts"],
+          env: { CREATORFLOW_TEST_WORKFLOW_CACHE: "off" },
+        },
+      },
+    ],
     pool: "forks",
     maxWorkers: 2,
     globalSetup: ["test/support/global-setup.ts"],

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 
 export interface UntilOptions {
-  /** Bound of the wait; 10 seconds unless told. */
+  /** Bound of the wait; 30 seconds unless told. */
   readonly seconds?: number;
 }
 
@@ -16,7 +16,7 @@ export async function until<Value>(
   probe: () => Value | Promise<Value>,
   options: UntilOptions = {},
 ): Promise<NonNullable<Exclude<Value, false>>> {
-  const seconds = options.seconds ?? 10;
+  const seconds = options.seconds ?? 30;
   const deadline = performance.now() + seconds * 1000;
   let last: unknown;
   do {

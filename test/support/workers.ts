@@ -46,6 +46,8 @@ export async function startTestWorkers(
       queuePrefix: temporal.taskQueuePrefix,
     }),
     drainSeconds: 30,
+    // Replays every workflow from its start at each task: what is not deterministic shows.
+    ...(process.env["CREATORFLOW_TEST_WORKFLOW_CACHE"] === "off" ? { cachedWorkflowsMaximum: 0 } : {}),
     ...options,
   });
 }

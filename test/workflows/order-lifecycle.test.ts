@@ -5,12 +5,13 @@ import { outboxClasses, workOffOutbox } from "../../src/intake/outbox.ts";
 import { ChannelFailure } from "../../src/integrations/ports/failure.ts";
 import type { SalesChannel } from "../../src/integrations/ports/sales-channel.ts";
 import { prove } from "../../src/proof/proof.ts";
-import type { RunningWorkers } from "../../src/workers.ts";
+import { bundleWorkflows, type RunningWorkers } from "../../src/workers.ts";
 import { orderWorkflowId, taskQueues } from "../../src/workflows/addressing.ts";
 import { cancelOrder, orderNews } from "../../src/workflows/messages.ts";
 import { createActivities } from "../../src/activities/index.ts";
 import { createStockActivities } from "../../src/activities/stock.ts";
 import { type DemoShop, orderOf, startDemoShop, stockOfChannelSku } from "../support/demo-shop.ts";
+import { findReplayFailures, historiesOf, recordWhenAsked } from "../support/histories.ts";
 import { openTestDatabase } from "../support/seed.ts";
 import { until } from "../support/until.ts";
 import { pollsNothing, silent, startTestWorkers } from "../support/workers.ts";
@@ -430,4 +431,11 @@ test("after all of this the proof finds nothing, here or in the channel's books"
   } finally {
     await report.destroy();
   }
+});
+
+test("every history that these tests made replays", async () => {
+  const histories = await historiesOf(demo.temporal);
+  expect(histories.length).toBeGreaterThan(15);
+  expect(await findReplayFailures(await bundleWorkflows(), histories)).toEqual([]);
+  await recordWhenAsked(histories);
 });

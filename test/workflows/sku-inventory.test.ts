@@ -5,13 +5,14 @@ import type { Database } from "../../src/db/connection.ts";
 import { withTenant } from "../../src/db/tenant.ts";
 import type { SkuId } from "../../src/domain/ids.ts";
 import type { StockAnswer, StockOperation } from "../../src/domain/stock/operation.ts";
-import type { RunningWorkers } from "../../src/workers.ts";
+import { bundleWorkflows, type RunningWorkers } from "../../src/workers.ts";
 import { skuWorkflowId, taskQueues } from "../../src/workflows/addressing.ts";
 import { applyOperations, type SkuInput } from "../../src/workflows/messages.ts";
 import { adjust, claim, reserve } from "../domain/stock/stock-builders.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { openTestDatabase, type SeededShop, seedShop, seedSku, stockOf } from "../support/seed.ts";
 import { type TestTemporal, testTemporal } from "../support/temporal.ts";
+import { findReplayFailures, historiesOf, recordWhenAsked } from "../support/histories.ts";
 import { noChannel, silent, startTestWorkers } from "../support/workers.ts";
 
 let database: TestDatabase;
@@ -184,3 +185,10 @@ async function askUntilOpen(skuId: SkuId, operation: StockOperation): Promise<st
   }
   return "never open";
 }
+
+test("every history that these tests made replays", async () => {
+  const histories = await historiesOf(temporal);
+  expect(histories.length).toBeGreaterThan(8);
+  expect(await findReplayFailures(await bundleWorkflows(), histories)).toEqual([]);
+  await recordWhenAsked(histories);
+});

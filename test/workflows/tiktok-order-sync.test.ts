@@ -6,10 +6,11 @@ import type { IntakeDependencies } from "../../src/intake/dependencies.ts";
 import { keepSchedules } from "../../src/intake/schedules.ts";
 import { ChannelFailure } from "../../src/integrations/ports/failure.ts";
 import type { SalesChannel } from "../../src/integrations/ports/sales-channel.ts";
-import type { RunningWorkers } from "../../src/workers.ts";
+import { bundleWorkflows, type RunningWorkers } from "../../src/workers.ts";
 import { orderSyncScheduleId, orderWorkflowId, taskQueues } from "../../src/workflows/addressing.ts";
 import type { OrderSyncCounts } from "../../src/workflows/messages.ts";
 import { type DemoShop, orderOf, startDemoShop } from "../support/demo-shop.ts";
+import { findReplayFailures, historiesOf, recordWhenAsked } from "../support/histories.ts";
 import { until } from "../support/until.ts";
 import { startTestWorkers } from "../support/workers.ts";
 
@@ -274,4 +275,11 @@ describe("the schedule of a shop's poll", () => {
     await expect(handle().describe()).rejects.toThrow();
     await connect("connected");
   });
+});
+
+test("every history that these tests made replays", async () => {
+  const histories = await historiesOf(demo.temporal);
+  expect(histories.length).toBeGreaterThan(3);
+  expect(await findReplayFailures(await bundleWorkflows(), histories)).toEqual([]);
+  await recordWhenAsked(histories);
 });
