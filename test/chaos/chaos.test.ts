@@ -3,7 +3,7 @@ import { expect, onTestFailed, onTestFinished, test } from "vitest";
 import { until } from "../support/until.ts";
 import { findWronglyApplied } from "./careful-client.ts";
 import { randomFrom } from "./random.ts";
-import { startChaosStack } from "./stack.ts";
+import { type ChaosStack, startChaosStack } from "./stack.ts";
 import { blow, drawStorm } from "./storm.ts";
 import { startTraffic } from "./traffic.ts";
 
@@ -21,6 +21,8 @@ const form = full
   ? { orders: 500, troubles: 9, ordersPerSecond: 7, burst: { orders: 60, everySeconds: 15 } }
   : { orders: 60, troubles: 0, ordersPerSecond: 4, burst: { orders: 15, everySeconds: 6 } };
 const settleSeconds = 240;
+/** How long news may still be on their way before the offers are compared. */
+const quietSeconds = 90;
 
 test.each(seeds)(
   "whatever is killed, frozen or cut off, nothing is lost, doubled or oversold (seed %i)",
@@ -39,6 +41,7 @@ test.each(seeds)(
       burst: form.burst,
       ordersMaximum: form.orders,
     });
+    await stack.control("PUT", "/_sim/faults", misbehaviourOf(seed));
     const began = performance.now();
     const report = await blow(stack, storm);
     onTestFailed(() => {
@@ -48,9 +51,11 @@ test.each(seeds)(
     });
     await untilPlaced(traffic.placed, form.orders);
     await traffic.end();
+    await stack.control("PUT", "/_sim/faults", {});
     const blown = performance.now();
     await traffic.client.untilAnswered(90);
     traffic.client.giveUp();
+    await compareOffers(stack, traffic.skuIds, seed);
     const proof = await stack.prove(settleSeconds);
     const { adjustments } = traffic.client;
     const definite = adjustments.filter(({ outcome }) => outcome !== null).length;
@@ -70,6 +75,42 @@ test.each(seeds)(
   },
   600_000,
 );
+
+/** What the channel itself does wrong meanwhile. */
+function misbehaviourOf(seed: number): object {
+  return {
+    seed: String(seed),
+    webhooks: {
+      duplicate: { percent: 20, copiesMax: 3, concurrent: true },
+      delay: { percent: 15, betweenMs: [0, 3_000] },
+      reorder: { percent: 15, behind: 5 },
+      lose: { percent: 10 },
+      forge: { percent: 2 },
+    },
+    calls: [
+      { fault: "too_many_requests", next: 2, retryAfterSeconds: 1 },
+      { fault: "server_error", percent: 3 },
+      { fault: "server_error", percent: 1, applied: true },
+      { fault: "reset", percent: 1, applied: true },
+      { fault: "truncated", percent: 0.5 },
+      { fault: "slow", percent: 3, betweenMs: [100, 1_500] },
+    ],
+    unreadable: { percent: 10, forMs: 1_000 },
+  };
+}
+
+/**
+ * What a periodic comparison with the channel would do: each SKU's offer is looked at once more. An offer that was pushed
+ * while orders were collected there and not known to be here is too high by as many, and nothing else looks again.
+ */
+async function compareOffers(stack: ChaosStack, skuIds: readonly string[], seed: number): Promise<void> {
+  await stack.prove(quietSeconds);
+  await stack.sql(
+    `insert into outbox (tenant_id, kind, key, payload)
+     select tenant_id, 'push_offer', id || $2, jsonb_build_object('skuId', id) from skus where id = any ($1)`,
+    [skuIds, `/compared/${seed}`],
+  );
+}
 
 /** A storm that is over early leaves traffic to come; the count decides, not the clock. */
 async function untilPlaced(placed: () => number, orders: number): Promise<void> {
