@@ -91,7 +91,7 @@ export function createShipmentActivities({ db, channel }: ActivityDependencies) 
       shop,
       requests.flatMap(({ packageIds }) => packageIds),
     ).catch(async (error: unknown) => {
-      if (error instanceof ChannelFailure && error.kind === "rate_limited") {
+      if (error instanceof ChannelFailure && !error.effectUnknown) {
         await withTenant(db, shop.tenantId, (transaction) =>
           withdrawEffects(transaction, requests.map(effectKeyOf)),
         );
@@ -134,8 +134,7 @@ export function createShipmentActivities({ db, channel }: ActivityDependencies) 
       try {
         return await arrangeTogether(shop, packageIds);
       } catch (error) {
-        const retryAt =
-          error instanceof ChannelFailure && error.kind === "rate_limited" ? error.retryAt : null;
+        const retryAt = error instanceof ChannelFailure ? error.retryAt : null;
         if (retryAt === null || retryAt > giveUpAt) throw error;
         await wait(Math.max(50, retryAt - Date.now()));
       }

@@ -13,7 +13,7 @@ import { authRoutes } from "./routes/auth.ts";
 import { deliveryRoutes } from "./routes/deliveries.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { inventoryRoutes } from "./routes/inventory.ts";
-import { measureRequests } from "./routes/metrics.ts";
+import { measureRequests, serveMetrics } from "./routes/metrics.ts";
 import { orderRoutes } from "./routes/orders.ts";
 import { shopRoutes } from "./routes/shops.ts";
 import { takeInTikTokShopWebhooks } from "./webhooks/tiktok-shop.ts";
@@ -44,9 +44,12 @@ export async function buildApp(dependencies: ApiDependencies): Promise<FastifyIn
   answerWithProblems(app);
   nameRequests(app);
   letConnectionsGo(app);
+  if (dependencies.measuring !== undefined) measureRequests(app, dependencies.measuring);
+  await describeRoutes(app, dependencies.publicUrl);
+  // Before everything that browsers and sessions need: a webhook pays for none of it.
+  await takeInTikTokShopWebhooks(app, dependencies);
   await protectBrowsers(app, dependencies);
   await app.register(cookie);
-  await describeRoutes(app, dependencies.publicUrl);
   await limitRequests(app, dependencies.rateLimits ?? rateLimitsDefault);
   const accessTokens = new AccessTokens({
     db: dependencies.db,
@@ -56,8 +59,7 @@ export async function buildApp(dependencies: ApiDependencies): Promise<FastifyIn
   });
   requirePermissions(app, { db: dependencies.db, accessTokens, now });
 
-  if (dependencies.measuring !== undefined) measureRequests(app, dependencies.measuring);
-  takeInTikTokShopWebhooks(app, dependencies);
+  if (dependencies.measuring !== undefined) serveMetrics(app, dependencies.measuring);
   await app.register(authRoutes({ ...dependencies, accessTokens, now }));
   await app.register(inventoryRoutes(dependencies));
   await app.register(orderRoutes(dependencies));
@@ -75,7 +77,9 @@ function nameRequests(app: FastifyInstance): void {
     done();
   });
   app.addHook("onResponse", (request, reply, done) => {
-    request.log.info(
+    // Webhooks come by the hundred, and each is a row that tells more: only a refused one is worth a line.
+    const isQuiet = reply.statusCode < 300 && request.routeOptions.url?.startsWith("/webhooks/") === true;
+    request.log[isQuiet ? "debug" : "info"](
       {
         method: request.method,
         route: request.routeOptions.url ?? "(none)",

@@ -29,7 +29,10 @@ const orderTopics: ReadonlySet<number> = new Set([
 
 type IngestDependencies = Pick<ApiDependencies, "ingestDb" | "tiktokApp" | "logger" | "now">;
 
-export function takeInTikTokShopWebhooks(app: FastifyInstance, dependencies: IngestDependencies): void {
+export async function takeInTikTokShopWebhooks(
+  app: FastifyInstance,
+  dependencies: IngestDependencies,
+): Promise<void> {
   const now = dependencies.now ?? (() => new Date());
   const rejections = new RejectionCounter({
     db: dependencies.ingestDb,
@@ -37,7 +40,7 @@ export function takeInTikTokShopWebhooks(app: FastifyInstance, dependencies: Ing
     logger: dependencies.logger,
   });
   app.addHook("onClose", () => rejections.close());
-  void app.register((webhooks, _options, done) => {
+  await app.register((webhooks, _options, done) => {
     // The signature is over the bytes as they came, so nothing may read them first, whatever type they claim.
     webhooks.removeAllContentTypeParsers();
     webhooks.addContentTypeParser("*", { parseAs: "buffer" }, (_request, body, parsed) => parsed(null, body));
