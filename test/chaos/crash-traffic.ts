@@ -9,15 +9,18 @@ export interface CrashTraffic {
   lead(point: CrashPoint): Promise<void>;
 }
 
-const quick = { unpaidMs: 100, onHoldMs: 300, shipmentMs: null, collectionMs: 200, transitMs: 200 };
+const quick = { unpaidMs: 100, onHoldMs: 300, shipmentMs: null, collectionMs: 1_500, transitMs: 200 };
 const untilMoved = { unpaidMs: 0, onHoldMs: null, shipmentMs: null };
 
 export async function createCrashTraffic(stack: ChaosStack, client: CarefulClient): Promise<CrashTraffic> {
-  const [plenty, scarce] = (await skusOf(stack)).map(({ id }) => id);
-  if (plenty === undefined || scarce === undefined) throw new Error("The shop has too few SKUs");
+  const [scarce, ...others] = (await skusOf(stack)).map(({ id }) => id);
+  if (scarce === undefined) throw new Error("The shop has too few SKUs");
+  let turn = 0;
+  // Another one each time: a push that died with its process keeps its SKU's next one waiting for a minute.
+  const nextSku = (): string => others[(turn += 1) % others.length] ?? scarce;
   const rows = await stack.sql<{ channel_sku_id: string; sku_id: string }>(
     "select channel_sku_id, sku_id from listings where channel_sku_id = any ($1)",
-    [[plenty, scarce]],
+    [[scarce, ...others]],
   );
   const ours = new Map(rows.map((row) => [row.channel_sku_id, row.sku_id]));
   const placeOrder = async (skuId: string, durations: object): Promise<string> => {
@@ -32,7 +35,7 @@ export async function createCrashTraffic(stack: ChaosStack, client: CarefulClien
   });
 
   const cancelOne = async (): Promise<void> => {
-    const orderId = await placeOrder(plenty, untilMoved);
+    const orderId = await placeOrder(nextSku(), untilMoved);
     const order = await until(
       "the order is known",
       async () =>
@@ -57,9 +60,10 @@ export async function createCrashTraffic(stack: ChaosStack, client: CarefulClien
         await cancelOne().catch(() => undefined);
         return;
       }
-      await placeOrder(plenty, quick);
+      const skuId = nextSku();
+      await placeOrder(skuId, quick);
       await placeOrder(scarce, quick);
-      client.adjust(ours.get(plenty) ?? "", 2);
+      client.adjust(ours.get(skuId) ?? "", 2);
       client.adjust(ours.get(scarce) ?? "", 2);
     },
   };
