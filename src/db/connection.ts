@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { Kysely, PostgresDialect, sql } from "kysely";
 import pg from "pg";
 import type { DB } from "./schema.generated.ts";
@@ -59,29 +58,29 @@ const countedMaximum = 2_000;
  */
 class PreparingClient extends pg.Client {
   readonly #counts = new Map<string, number>();
-  readonly #prepared = new Set<string>();
+  /** The names under which statements are prepared. */
+  readonly #prepared = new Map<string, string>();
 
   // The library's overloads are many; Kysely calls with text and values, and everything else passes through.
   override query(...given: never[]): never {
     const [text, values] = given as unknown[];
     const run = super.query.bind(this) as (...passed: unknown[]) => never;
     if (typeof text !== "string" || !Array.isArray(values) || values.length === 0) return run(...given);
-    return this.#isPrepared(text) ? run({ name: nameOf(text), text, values }) : run(text, values);
+    const name = this.#nameOf(text);
+    return name === null ? run(text, values) : run({ name, text, values });
   }
 
-  #isPrepared(text: string): boolean {
-    if (this.#prepared.has(text)) return true;
+  #nameOf(text: string): string | null {
+    const known = this.#prepared.get(text);
+    if (known !== undefined) return known;
     const count = (this.#counts.get(text) ?? 0) + 1;
     if (count > 1 || this.#counts.size < countedMaximum) this.#counts.set(text, count);
-    if (count < preparedAfter || this.#prepared.size >= preparedMaximum) return false;
+    if (count < preparedAfter || this.#prepared.size >= preparedMaximum) return null;
+    const name = `statement_${this.#prepared.size + 1}`;
     this.#counts.delete(text);
-    this.#prepared.add(text);
-    return true;
+    this.#prepared.set(text, name);
+    return name;
   }
-}
-
-function nameOf(text: string): string {
-  return createHash("sha1").update(text).digest("base64url");
 }
 
 function valueTypes(): pg.TypeOverrides {
