@@ -1,5 +1,7 @@
 import { fileURLToPath } from "node:url";
+import type { Context } from "@temporalio/activity";
 import {
+  type ActivityInboundCallsInterceptor,
   bundleWorkflowCode,
   type NativeConnection,
   Worker,
@@ -26,6 +28,9 @@ export interface WorkersOptions {
   readonly drainSeconds?: number;
 }
 
+/** Several in the time after which an activity counts as lost (`heartbeatTimeout` of the workflows' proxies). */
+const signOfLifeMilliseconds = 2_000;
+
 /** `npm start` ends a worker that has not drained after 5 s. */
 const drainSecondsDefault = 4;
 
@@ -45,6 +50,24 @@ export async function bundleWorkflows(): Promise<WorkflowBundleWithSourceMap> {
   });
 }
 
+/**
+ * Lets the server know that an activity is alive, so that one whose process died is given to another within seconds and
+ * not when its whole time is over. Local activities need none: they end with their workflow task.
+ */
+function signsOfLife(context: Context): ActivityInboundCallsInterceptor {
+  return {
+    async execute(input, next) {
+      if (context.info.isLocal) return await next(input);
+      const timer = setInterval(() => context.heartbeat(), signOfLifeMilliseconds);
+      try {
+        return await next(input);
+      } finally {
+        clearInterval(timer);
+      }
+    },
+  };
+}
+
 export async function startWorkers(options: WorkersOptions): Promise<RunningWorkers> {
   const { connection, namespace, activities, bundle, queuePrefix } = options;
   const queues = taskQueues(queuePrefix);
@@ -53,9 +76,10 @@ export async function startWorkers(options: WorkersOptions): Promise<RunningWork
     connection,
     namespace,
     activities,
+    interceptors: { activity: [(context: Context) => ({ inbound: signsOfLife(context) })] },
     shutdownGraceTime: (drainSeconds - 1) * 1_000,
     shutdownForceTime: drainSeconds * 1_000,
-  } as const;
+  };
   const workflows = {
     ...shared,
     workflowBundle: bundle,

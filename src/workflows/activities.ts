@@ -8,6 +8,9 @@ import { priorities, taskQueues } from "./addressing.ts";
  * comes back as a value or as a failure that is marked so.
  */
 
+/** An activity of which nothing was heard for this long has died with its process, and is tried again. */
+const lostAfter = "10s";
+
 /** Postgres alone, and quick: runs inside the workflow task. */
 export const inDatabase = proxyLocalActivities<Pick<Activities, "advanceOrder" | "applyStockBatch">>({
   startToCloseTimeout: "10s",
@@ -23,6 +26,7 @@ export const askingEntities = proxyLocalActivities<Pick<Activities, "settleStock
 /** The same question with the same ids, where it may wait for as long as the entities need. */
 export const askingEntitiesPatiently = proxyActivities<Pick<Activities, "settleStock">>({
   startToCloseTimeout: "1m",
+  heartbeatTimeout: lostAfter,
   retry: { initialInterval: "500ms", backoffCoefficient: 2, maximumInterval: "30s" },
 });
 
@@ -33,6 +37,7 @@ export function atChannel(
   return proxyActivities<Activities>({
     taskQueue: taskQueues(queuePrefix).tiktok,
     startToCloseTimeout: "1m",
+    heartbeatTimeout: lostAfter,
     retry: { initialInterval: "1s", backoffCoefficient: 2, maximumInterval: "30s" },
   });
 }
@@ -42,6 +47,7 @@ export function pollingChannel(queuePrefix: string | undefined): Pick<Activities
   return proxyActivities<Activities>({
     taskQueue: taskQueues(queuePrefix).tiktok,
     startToCloseTimeout: "2m",
+    heartbeatTimeout: lostAfter,
     scheduleToCloseTimeout: "15m",
     retry: { initialInterval: "1s", backoffCoefficient: 2, maximumInterval: "30s" },
     priority: { priorityKey: priorities.schedules },
