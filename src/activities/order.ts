@@ -1,9 +1,9 @@
 import { crashPoint } from "../crash-points.ts";
 import { type LockedOrder, lockOrder, saveDecision } from "../db/orders.ts";
-import { appendToOutbox, type OutboxMessage } from "../db/outbox.ts";
+import { appendToOutbox, type MessageToAppend } from "../db/outbox.ts";
 import { type TenantTransaction, withTenant } from "../db/tenant.ts";
 import { isRefusal, type Refusal } from "../domain/decision.ts";
-import type { TenantId } from "../domain/ids.ts";
+import type { SkuId, TenantId } from "../domain/ids.ts";
 import { commandsFor } from "../domain/order/commands.ts";
 import {
   type CancelRefusal,
@@ -167,8 +167,11 @@ async function causeEffects(
   { state, events }: OrderDecision,
 ): Promise<void> {
   const reference = { orderId: order.id, orderRef: `${order.shopId}/${order.channelOrderId}` };
-  const messages: (OutboxMessage & { readonly key: string })[] = [];
+  const messages: MessageToAppend[] = [];
   for (const event of events) {
+    if (event.kind === "status_changed" && leavesTheChannelsStock.has(event.to)) {
+      messages.push(...(order.latest?.pushedSince ?? []).map(compareOfferSoon));
+    }
     if (event.kind === "status_changed" && (event.to === "in_transit" || event.to === "delivered")) {
       messages.push({ kind: "fetch_tracking", key: `${order.id}/${event.to}`, payload: reference });
     }
@@ -186,6 +189,27 @@ async function causeEffects(
     }
   }
   await appendToOutbox(transaction, tenantId, messages);
+}
+
+/** From here on the channel counts an order's units as gone, which until then were under way. */
+const leavesTheChannelsStock: ReadonlySet<string> = new Set(["in_transit", "delivered", "completed"]);
+/** One comparison of a SKU's offer answers all late news of this long. */
+const comparisonWindow = 10_000;
+/** How much longer than its window the transaction of such news may take. */
+const comparisonMargin = 5_000;
+
+/**
+ * News that are older than a push of their SKU's offer came late: the push counted units as under way that had left already,
+ * and may have offered too many. Nothing else would look again.
+ */
+function compareOfferSoon(skuId: SkuId): MessageToAppend {
+  const end = (Math.floor(Date.now() / comparisonWindow) + 1) * comparisonWindow + comparisonMargin;
+  return {
+    kind: "push_offer",
+    key: `${skuId}/late news/${end}`,
+    payload: { skuId },
+    notBefore: new Date(end).toISOString(),
+  };
 }
 
 function packagesOf(state: OrderState, lineIds: readonly string[]): readonly string[] {

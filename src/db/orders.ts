@@ -6,6 +6,7 @@ import {
   type LocationId,
   type ReservationId,
   type ShopId,
+  type SkuId,
   type TenantId,
 } from "../domain/ids.ts";
 import type { ChannelOrder } from "../domain/order/channel-order.ts";
@@ -37,6 +38,8 @@ export interface LockedOrder {
     readonly snapshot: ChannelOrder;
     readonly cause: string;
     readonly context: SnapshotContext;
+    /** SKUs of the order whose offer was pushed since the channel changed it: the push may not have known. */
+    readonly pushedSince: readonly SkuId[];
   } | null;
   /** The reservations that the order holds now. */
   readonly held: ReadonlySet<ReservationId>;
@@ -86,6 +89,7 @@ export async function lockOrder(
               locationId: locationOf(row.snapshot_location),
               stockOpenedAt: row.opened_at,
             },
+            pushedSince: (row.pushed_since ?? []).map((id) => asId<"Sku">(id)),
           },
     held: new Set((row.held ?? []).map((id) => asId<"Reservation">(id))),
   };
@@ -156,6 +160,11 @@ function readOrder(transaction: TenantTransaction, id: string) {
       ).as("listings"),
       sql<readonly string[] | null>`(select array_agg(reservation_id) from reservations
         where reservations.order_ref = orders.order_ref and reservations.state = 'held')`.as("held"),
+      // A minute, since the channel's clock is another one, and tells whole seconds.
+      sql<readonly string[] | null>`(select array_agg(distinct push_intents.sku_id) from order_lines
+        join push_intents on push_intents.sku_id = order_lines.sku_id
+        where order_lines.order_id = orders.id
+          and push_intents.created_at >= latest.channel_updated_at - interval '1 minute')`.as("pushed_since"),
       locationAt(sql.ref("orders.warehouse_id")).as("location"),
       locationAt(sql`latest.content ->> 'warehouseId'`).as("snapshot_location"),
     ])

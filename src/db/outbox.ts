@@ -24,21 +24,29 @@ export type ClaimedMessage = OutboxMessage & {
   readonly attempts: number;
 };
 
+export type MessageToAppend = OutboxMessage & {
+  /** Of all messages of one kind with the same key one is carried out. */
+  readonly key: string;
+  /** ISO time; at once unless told. */
+  readonly notBefore?: string;
+};
+
 /** Adds messages to the transaction that causes them. A key that is there already is the same message: once is enough. */
 export async function appendToOutbox(
   transaction: TenantTransaction,
   tenantId: TenantId,
-  messages: readonly (OutboxMessage & { readonly key: string })[],
+  messages: readonly MessageToAppend[],
 ): Promise<void> {
   if (messages.length === 0) return;
   await transaction
     .insertInto("outbox")
     .values(
-      messages.map(({ kind, key, payload }) => ({
+      messages.map(({ kind, key, payload, notBefore }) => ({
         tenant_id: tenantId,
         kind,
         key,
         payload: JSON.stringify(payload),
+        ...(notBefore === undefined ? {} : { next_attempt_at: notBefore }),
       })),
     )
     .onConflict((conflict) => conflict.columns(["tenant_id", "kind", "key"]).doNothing())

@@ -104,13 +104,14 @@ const firstGoesAheadSeconds = 60;
  * Takes the deliveries of orders that are due, the longest waiting order first, for at most `leaseSeconds`: who dies
  * holding one loses it to the next. All that an order's deliveries say is answered by one fetch, so they come together;
  * an order of which nothing came before has waited a minute longer, so that in a rush units are reserved first and news
- * of known orders wait, but not for ever. Needs the role `cf_dispatcher`.
+ * of known orders wait, but not for ever. A shop has no more than its share, however long its queue is. Needs the role
+ * `cf_dispatcher`.
  *
  * @param pausedShops shops whose deliveries stay where they are.
  */
 export async function claimDeliveries(
   db: Database,
-  ordersMaximum: number,
+  ordersMaximum: { readonly inAll: number; readonly ofOneShop: number },
   leaseSeconds: number,
   pausedShops: readonly ShopId[] = [],
 ): Promise<readonly ClaimedDelivery[]> {
@@ -122,7 +123,7 @@ export async function claimDeliveries(
     channel_order_id: string;
     attempts: number;
   }>`
-    with due as (
+    with waiting as (
       select shop_id, channel_order_id, min(next_attempt_at)
         - case when bool_or(first_of_order) then make_interval(secs => ${firstGoesAheadSeconds}) else interval '0' end
         as since
@@ -130,8 +131,12 @@ export async function claimDeliveries(
       where state = 'waiting' and next_attempt_at <= now() and (leased_until is null or leased_until < now())
         and shop_id <> all (${pausedShops}::uuid[])
       group by shop_id, channel_order_id
+    ), due as (
+      select shop_id, channel_order_id
+      from (select *, row_number() over (partition by shop_id order by since) as place from waiting) as placed
+      where place <= ${ordersMaximum.ofOneShop}
       order by since
-      limit ${ordersMaximum}
+      limit ${ordersMaximum.inAll}
     )
     update webhook_deliveries
     set leased_until = clock_timestamp() + make_interval(secs => ${leaseSeconds})

@@ -13,11 +13,12 @@ import type { IntakeDependencies } from "./dependencies.ts";
 import { ShopPauses } from "./shop-pauses.ts";
 import { takeOrders } from "./take-orders.ts";
 
-/** Orders whose deliveries one pass takes. */
-const ordersMaximum = 200;
-const leaseSeconds = 60;
+/** Work that takes longer may be done twice, which is harmless; what a killed process held waits this long. */
+const leaseSeconds = 10;
 /** TikTok Shop gives the details of at most 50 orders a call. */
 const ordersPerCallMaximum = 50;
+/** One call's worth of a shop: what comes in meanwhile may be more urgent than the rest of a longer claim. */
+const ordersMaximum = { inAll: 500, ofOneShop: ordersPerCallMaximum } as const;
 /** How long a delivery waits when something outside of it has failed. */
 const worldRetryMilliseconds = 2_000;
 
@@ -61,10 +62,7 @@ async function dispatchShop(
     if (known === undefined) byOrder.set(orderId, [delivery]);
     else known.push(delivery);
   }
-  const orderIds = [...byOrder.keys()];
-  for (let start = 0; start < orderIds.length; start += ordersPerCallMaximum) {
-    await dispatchOrders(dependencies, shop, byOrder, orderIds.slice(start, start + ordersPerCallMaximum));
-  }
+  await dispatchOrders(dependencies, shop, byOrder, [...byOrder.keys()]);
 }
 
 async function dispatchOrders(

@@ -25,7 +25,8 @@ export const outboxClasses = {
   channel: { kinds: ["fetch_tracking", "fetch_document"], claimMaximum: 20, atOnce: 4 },
 } as const satisfies Record<string, { kinds: readonly OutboxKind[]; claimMaximum: number; atOnce: number }>;
 
-const leaseSeconds = 60;
+/** Work that takes longer may be done twice, which is harmless; what a killed process held waits this long. */
+const leaseSeconds = 10;
 /** Milliseconds that these least urgent calls leave the budget to others when it has refused one. */
 const budgetPauseMinimum = 1_000;
 /** A label's address is valid for 24 hours (TikTok Shop, get package shipping document). */

@@ -53,6 +53,8 @@ function replay(path: string, payload?: object, as = headers) {
   });
 }
 
+/** More than any test delivers. */
+const all = { inAll: 1_000, ofOneShop: 1_000 };
 const orderNumber = () => String(Math.floor(Math.random() * 1e15));
 
 describe("the deliveries of a seller", () => {
@@ -132,7 +134,7 @@ describe("a delivery that cannot be worked off", () => {
       reason: "the last failure",
       next_attempt_at: null,
     });
-    const claimed = await claimDeliveries(bed.dispatcherDb, 1_000, 30);
+    const claimed = await claimDeliveries(bed.dispatcherDb, all, 30);
     expect(claimed.map((delivery) => delivery.id)).not.toContain(id);
 
     const response = await replay(`${id}/replay`);
@@ -154,7 +156,7 @@ describe("a delivery that cannot be worked off", () => {
     expect((await list(`order_id=${orderId}`)).deliveries).toMatchObject([
       { state: "waiting", attempts: 0, reason: "TikTok Shop is away" },
     ]);
-    const claimed = await claimDeliveries(bed.dispatcherDb, 1_000, 30);
+    const claimed = await claimDeliveries(bed.dispatcherDb, all, 30);
     expect(claimed.map((delivery) => delivery.id)).not.toContain(id);
   });
 
@@ -177,8 +179,8 @@ describe("claims", () => {
   test("take an order that is not known yet before older news of known ones, and all of an order together", async () => {
     const own = await bed.addSeller();
     const [known, unknown] = [orderNumber(), orderNumber()];
-    const claimOne = () => claimDeliveries(bed.dispatcherDb, 1, 30);
-    await claimDeliveries(bed.dispatcherDb, 1_000, 30);
+    const claimOne = () => claimDeliveries(bed.dispatcherDb, { inAll: 1, ofOneShop: 1 }, 30);
+    await claimDeliveries(bed.dispatcherDb, all, 30);
     await deliver(known, own);
     await completeDeliveries(
       bed.dispatcherDb,
@@ -191,23 +193,34 @@ describe("claims", () => {
     expect((await claimOne()).map((delivery) => delivery.channelOrderId)).toEqual([known]);
   });
 
+  test("give each shop its share, however long another's queue is", async () => {
+    const [busy, quiet] = [await bed.addSeller(), await bed.addSeller()];
+    await claimDeliveries(bed.dispatcherDb, all, 30);
+    for (let count = 0; count < 5; count += 1) await deliver(orderNumber(), busy);
+    await deliver(orderNumber(), quiet);
+    const claimed = await claimDeliveries(bed.dispatcherDb, { inAll: 3, ofOneShop: 2 }, 30);
+    expect(claimed.map((delivery) => delivery.shopId).sort()).toEqual(
+      [busy.shopId, busy.shopId, quiet.shopId].sort(),
+    );
+  });
+
   test("of many dispatchers at once never overlap, and a claim that ran out is had by the next", async () => {
     const own = await bed.addSeller();
     const orders = Array.from({ length: 30 }, orderNumber);
     for (const orderId of orders) await deliver(orderId, own);
     const isOwn = (delivery: { channelOrderId: string }) => orders.includes(delivery.channelOrderId);
     const batches = await Promise.all(
-      Array.from({ length: 12 }, () => claimDeliveries(bed.dispatcherDb, 50, 30)),
+      Array.from({ length: 12 }, () => claimDeliveries(bed.dispatcherDb, { inAll: 50, ofOneShop: 50 }, 30)),
     );
     const claimed = batches.flat().filter(isOwn);
     expect(claimed).toHaveLength(30);
     expect(new Set(claimed.map((delivery) => delivery.id)).size).toBe(30);
-    expect((await claimDeliveries(bed.dispatcherDb, 1_000, 30)).filter(isOwn)).toEqual([]);
+    expect((await claimDeliveries(bed.dispatcherDb, all, 30)).filter(isOwn)).toEqual([]);
     await bed.superuser.query(
       "update webhook_deliveries set leased_until = now() - interval '1 s' where tenant_id = $1",
       [own.tenantId],
     );
-    const again = (await claimDeliveries(bed.dispatcherDb, 1_000, 30)).filter(isOwn);
+    const again = (await claimDeliveries(bed.dispatcherDb, all, 30)).filter(isOwn);
     expect(again).toHaveLength(30);
     expect(again[0]).toMatchObject({ tenantId: own.tenantId, shopId: own.shopId, topic: 1, attempts: 0 });
     await completeDeliveries(

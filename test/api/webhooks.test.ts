@@ -111,7 +111,7 @@ describe("a genuine webhook", () => {
     await bed.app.inject(signedWebhook(body));
     const [stored] = await storedByBody(body);
     await until("it has failed often enough to be parked", async () => {
-      await claimDeliveries(bed.dispatcherDb, 1_000, 0);
+      await claimDeliveries(bed.dispatcherDb, { inAll: 1_000, ofOneShop: 1_000 }, 0);
       await failDeliveries(bed.dispatcherDb, [stored!.id], "no such order", 1e6);
       return (await storedByBody(body))[0]?.state === "parked";
     });

@@ -3,7 +3,7 @@ import { expect, onTestFailed, onTestFinished, test } from "vitest";
 import { until } from "../support/until.ts";
 import { findWronglyApplied } from "./careful-client.ts";
 import { randomFrom } from "./random.ts";
-import { type ChaosStack, startChaosStack } from "./stack.ts";
+import { startChaosStack } from "./stack.ts";
 import { blow, drawStorm } from "./storm.ts";
 import { startTraffic } from "./traffic.ts";
 
@@ -21,8 +21,6 @@ const form = full
   ? { orders: 500, troubles: 9, ordersPerSecond: 7, burst: { orders: 60, everySeconds: 15 } }
   : { orders: 60, troubles: 0, ordersPerSecond: 4, burst: { orders: 15, everySeconds: 6 } };
 const settleSeconds = 240;
-/** How long news may still be on their way before the offers are compared. */
-const quietSeconds = 90;
 
 test.each(seeds)(
   "whatever is killed, frozen or cut off, nothing is lost, doubled or oversold (seed %i)",
@@ -55,7 +53,6 @@ test.each(seeds)(
     const blown = performance.now();
     await traffic.client.untilAnswered(90);
     traffic.client.giveUp();
-    await compareOffers(stack, traffic.skuIds, seed);
     const proof = await stack.prove(settleSeconds);
     const { adjustments } = traffic.client;
     const definite = adjustments.filter(({ outcome }) => outcome !== null).length;
@@ -97,19 +94,6 @@ function misbehaviourOf(seed: number): object {
     ],
     unreadable: { percent: 10, forMs: 1_000 },
   };
-}
-
-/**
- * What a periodic comparison with the channel would do: each SKU's offer is looked at once more. An offer that was pushed
- * while orders were collected there and not known to be here is too high by as many, and nothing else looks again.
- */
-async function compareOffers(stack: ChaosStack, skuIds: readonly string[], seed: number): Promise<void> {
-  await stack.prove(quietSeconds);
-  await stack.sql(
-    `insert into outbox (tenant_id, kind, key, payload)
-     select tenant_id, 'push_offer', id || $2, jsonb_build_object('skuId', id) from skus where id = any ($1)`,
-    [skuIds, `/compared/${seed}`],
-  );
 }
 
 /** A storm that is over early leaves traffic to come; the count decides, not the clock. */
