@@ -8,6 +8,7 @@ import { storeSnapshots, type StoredSnapshot } from "../db/order-snapshots.ts";
 import { withTenant } from "../db/tenant.ts";
 import type { ChannelOrderId, ChannelSkuId } from "../domain/ids.ts";
 import type { ChannelOrder } from "../domain/order/channel-order.ts";
+import { summaryOf } from "../domain/order/transitions.ts";
 import type { FetchedOrder, ShopKey } from "../integrations/ports/sales-channel.ts";
 import { orderWorkflowId, priorities, taskQueues } from "../workflows/addressing.ts";
 import { type OrderInput, orderNews, searchAttributes } from "../workflows/messages.ts";
@@ -121,7 +122,7 @@ export async function tellOrder(
       ...(order === undefined
         ? []
         : [
-            { key: searchAttributes.orderStatus, value: order.status },
+            { key: searchAttributes.orderStatus, value: summaryOf(order.status) },
             { key: searchAttributes.needsAttention, value: false },
             ...(order.shipBy === null
               ? []

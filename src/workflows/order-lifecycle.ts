@@ -181,11 +181,12 @@ class OrderRun {
         ...(view.shipBy === null ? [] : [`Ship by: ${view.shipBy}`]),
       ].join("\n\n"),
     );
-    const attributes = shownAs(view.channelStatus, view.needsAttention, view.shipBy);
+    const attributes = shownAs(view.status, view.needsAttention, view.shipBy);
     if (attributes === this.#shown) return;
     this.#shown = attributes;
     upsertSearchAttributes([
-      { key: searchAttributes.orderStatus, value: view.channelStatus },
+      // One of six, and not the channel's nine: each change costs the server a write, and the details above say the rest.
+      { key: searchAttributes.orderStatus, value: view.status },
       { key: searchAttributes.needsAttention, value: view.needsAttention },
       { key: searchAttributes.shipBy, value: view.shipBy === null ? null : new Date(view.shipBy) },
     ]);

@@ -15,7 +15,7 @@ beforeAll(async () => {
 });
 
 test.each([
-  ["an order completed", /^orderLifecycle .*arrangeShipment.* completed ended$/],
+  ["an order completed", /^orderLifecycle .*arrangeShipment.* delivered ended$/],
   ["an order cancelled before it was shipped", /^orderLifecycle (?!.*arrangeShipment).*cancelled ended$/],
   [
     "an order cancelled after its shipment was arranged",
