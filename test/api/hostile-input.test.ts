@@ -158,7 +158,7 @@ describe("every operation of the OpenAPI document", () => {
          (select sum(current_stock) from stock_levels) as units, (select count(*) from webhook_deliveries) as deliveries,
          (select count(*) from orders) as orders, (select count(*) from users) as users`,
     );
-    return rows;
+    return rows as readonly object[];
   };
 
   test("answers a few hundred kinds of nonsense with a problem below 500, or a harmless 200, and changes nothing", async () => {
