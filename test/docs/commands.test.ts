@@ -74,7 +74,12 @@ describe.each(pages)("%s", (page) => {
       await expect(fs.access(new URL(`../../${path}`, import.meta.url)), path).resolves.toBeUndefined();
     }
     const settings = [...text.matchAll(/\b(?:CREATORFLOW|METRICS|WORKER_METRICS|TIKTOK_SHOP)_[A-Z_]+\b/g)];
-    const ofTests = ["CREATORFLOW_TEST_FULL", "CREATORFLOW_CHAOS_SEED"];
+    const ofTests = [
+      "CREATORFLOW_TEST_FULL",
+      "CREATORFLOW_CHAOS_SEED",
+      "CREATORFLOW_RECORD_HISTORIES",
+      "CREATORFLOW_TEST_WORKFLOW_CACHE",
+    ];
     expect([...Object.keys(environmentSchema.shape), ...ofTests]).toEqual(
       expect.arrayContaining(settings.map(([name]) => name)),
     );
