@@ -3,6 +3,7 @@ import { parseArgs } from "node:util";
 import type { Benchmark } from "./benchmark.ts";
 import { burst } from "./burst.ts";
 import { coldSkus } from "./cold-skus.ts";
+import { continueAsNew } from "./continue-as-new.ts";
 import { runBenchmark } from "./harness.ts";
 import { ingest } from "./ingest.ts";
 import { lifeCost } from "./life-cost.ts";
@@ -11,7 +12,15 @@ import { renderReport, saveReport } from "./report.ts";
 import { stockRate } from "./stock.ts";
 
 /** Entry point: `npm run bench -- [name ...] [--runs 3] [--short]`. Without names everything is measured. */
-const benchmarks: readonly Benchmark[] = [lifeCost, orderRate, burst, stockRate, coldSkus, ingest];
+const benchmarks: readonly Benchmark[] = [
+  lifeCost,
+  orderRate,
+  burst,
+  stockRate,
+  continueAsNew,
+  coldSkus,
+  ingest,
+];
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

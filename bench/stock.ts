@@ -196,7 +196,8 @@ async function expectReserved({ servers }: Bed, skuId: SkuId, units: number): Pr
     throw new Error(`${units} units were reserved, but the rows count ${counts.join(", ")}`);
 }
 
-function reservationOf(series: string, index: number): Extract<StockOperation, { kind: "reserve" }> {
+/** A reservation of one unit for one of a series of orders. */
+export function reservationOf(series: string, index: number): Extract<StockOperation, { kind: "reserve" }> {
   return {
     kind: "reserve",
     claim: { orderRef: `${series}/${index}`, lineId: "1", generation: 1 },
