@@ -166,7 +166,7 @@ export async function completeDeliveries(db: Database, ids: readonly string[]): 
   await db
     .updateTable("webhook_deliveries")
     .set({ state: "processed", reason: null, leased_until: null, processed_at: sql`clock_timestamp()` })
-    .where("id", "in", ids)
+    .where(sql<boolean>`id = any (${ids}::uuid[])`)
     .where("state", "=", "waiting")
     .execute();
 }

@@ -85,9 +85,10 @@ async function dispatchOrders(
       (orderId) => `webhook ${byOrder.get(orderId)?.at(-1)?.id ?? ""}`,
     );
     crashPoint("deliveries: workflows told, not marked");
+    const done = taken.filter(({ fate }) => fate !== "refused").map(({ orderId }) => orderId);
+    await completeDeliveries(db, idsOf(done));
     for (const order of taken) {
       if (order.fate === "refused") await failDeliveries(db, idsOf([order.orderId]), order.reason, timeScale);
-      else await completeDeliveries(db, idsOf([order.orderId]));
     }
     const found = new Set(taken.map(({ orderId }) => orderId));
     const missing = orderIds.filter((orderId) => !found.has(orderId));
