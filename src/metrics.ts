@@ -208,10 +208,11 @@ class FactGauges {
     try {
       this.#show(await this.#readFacts());
       this.#available.set(1);
-      this.#readAt = performance.now();
     } catch {
       this.#available.set(0);
     }
+    // A failed reading too is not repeated at once: what could not be read in time is not to be asked again and again.
+    this.#readAt = performance.now();
   }
 
   #set(name: FactGauge, value: number | null, labels: Readonly<Record<string, string>> = {}): void {

@@ -170,7 +170,8 @@ async function causeEffects(
   const messages: MessageToAppend[] = [];
   for (const event of events) {
     if (event.kind === "status_changed" && leavesTheChannelsStock.has(event.to)) {
-      messages.push(...(order.latest?.pushedSince ?? []).map(compareOfferSoon));
+      const pushedSince = order.latest?.pushedSince ?? [];
+      messages.push(...pushedSince.map((skuId) => compareOfferSoon(skuId, Date.parse(order.now))));
     }
     if (event.kind === "status_changed" && (event.to === "in_transit" || event.to === "delivered")) {
       messages.push({ kind: "fetch_tracking", key: `${order.id}/${event.to}`, payload: reference });
@@ -202,8 +203,8 @@ const comparisonMargin = 5_000;
  * News that are older than a push of their SKU's offer came late: the push counted units as under way that had left already,
  * and may have offered too many. Nothing else would look again.
  */
-function compareOfferSoon(skuId: SkuId): MessageToAppend {
-  const end = (Math.floor(Date.now() / comparisonWindow) + 1) * comparisonWindow + comparisonMargin;
+function compareOfferSoon(skuId: SkuId, now: number): MessageToAppend {
+  const end = (Math.floor(now / comparisonWindow) + 1) * comparisonWindow + comparisonMargin;
   return {
     kind: "push_offer",
     key: `${skuId}/late news/${end}`,

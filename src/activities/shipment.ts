@@ -16,8 +16,8 @@ import type { CancelRequestToChannel, CancelResult, ShipmentRequest } from "./or
 const packagesPerCallMaximum = 50;
 /** Company is worth a second: a call costs the shop's budget the same for one package and for fifty. */
 const lingerMilliseconds = 1_000;
-/** How long a call of ours waits for the shop's budget before its orders come again by themselves. */
-const budgetWaitMaximum = 20_000;
+/** How long a call of ours waits for the shop's budget, holding its orders' slots, before they come again by themselves. */
+const budgetWaitMaximum = 2_000;
 
 export function createShipmentActivities({ db, channel }: ActivityDependencies) {
   const arrange = createCoalescer<ShipmentRequest, ShipmentResult>({
@@ -159,7 +159,20 @@ export function createShipmentActivities({ db, channel }: ActivityDependencies) 
         return packageIds.map((key) => ({ key, ...refused }));
       }
       const results: ItemResult<ChannelPackageId>[] = [];
-      for (const packageId of packageIds) results.push(...(await callForPackages(shop, [packageId])));
+      for (const packageId of packageIds) {
+        try {
+          results.push(...(await callForPackages(shop, [packageId])));
+        } catch (later) {
+          // Some have left by now: of the rest the outcome is unclear, and their orders are read back before they come again.
+          throw new ChannelFailure(
+            "unavailable",
+            `Asked one by one, ${results.length} packages in: ${String(later)}`,
+            {
+              cause: later,
+            },
+          );
+        }
+      }
       return results;
     }
   }

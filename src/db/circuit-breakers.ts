@@ -110,7 +110,11 @@ export function createCircuitBreaker(
       // The row decides, by the database's clock: one of all who ask may try.
       return await change(shop, (breaker, now) => {
         const permitted = permitCall(breaker, now, pauseMilliseconds);
-        return { breaker: permitted.breaker, result: permitted.grant };
+        const { grant } = permitted;
+        return {
+          breaker: permitted.breaker,
+          result: grant.granted ? grant : { granted: false, retryAt: Date.now() + grant.retryAt - now },
+        };
       });
     },
     answered: async (shop: Shop, latencyMilliseconds: number): Promise<void> => {

@@ -41,6 +41,8 @@ export interface LockedOrder {
     /** SKUs of the order whose offer was pushed since the channel changed it: the push may not have known. */
     readonly pushedSince: readonly SkuId[];
   } | null;
+  /** The database's time, which is everybody's. ISO 8601. */
+  readonly now: string;
   /** The reservations that the order holds now. */
   readonly held: ReadonlySet<ReservationId>;
 }
@@ -71,6 +73,7 @@ export async function lockOrder(
     snapshotVersion: row.snapshot_version,
     handledVersion: row.handled_version,
     eventSequence: row.event_sequence,
+    now: row.now,
     state: row.handled_version === 0 ? null : stateOf(row),
     latest:
       row.content === null
@@ -132,6 +135,7 @@ function readOrder(transaction: TenantTransaction, id: string) {
       "latest.content",
       "latest.cause",
       "shops.opened_at",
+      sql<string>`clock_timestamp()`.as("now"),
     ])
     .select((eb) => [
       jsonArrayFrom(
@@ -160,11 +164,13 @@ function readOrder(transaction: TenantTransaction, id: string) {
       ).as("listings"),
       sql<readonly string[] | null>`(select array_agg(reservation_id) from reservations
         where reservations.order_ref = orders.order_ref and reservations.state = 'held')`.as("held"),
-      // A minute, since the channel's clock is another one, and tells whole seconds.
+      // TikTok Shop refuses clocks that differ by more than 5 minutes from its own, so no more is to be reckoned with.
       sql<readonly string[] | null>`(select array_agg(distinct push_intents.sku_id) from order_lines
         join push_intents on push_intents.sku_id = order_lines.sku_id
         where order_lines.order_id = orders.id
-          and push_intents.created_at >= latest.channel_updated_at - interval '1 minute')`.as("pushed_since"),
+          and push_intents.created_at >= latest.channel_updated_at - interval '5 minutes')`.as(
+        "pushed_since",
+      ),
       locationAt(sql.ref("orders.warehouse_id")).as("location"),
       locationAt(sql`latest.content ->> 'warehouseId'`).as("snapshot_location"),
     ])

@@ -53,13 +53,13 @@ export function createRateBudget(db: Database, options: { readonly startPerMinut
       if (known > Date.now()) return { granted: false, retryAt: known };
       const accepted = acceptedByShop.get(shop.shopId) ?? 0;
       acceptedByShop.delete(shop.shopId);
-      return await change(shop, (bucket, now) => {
+      return await change<Grant>(shop, (bucket, now) => {
         const { bucket: taken, grant } = takeToken(recordAccepted(bucket, accepted, now), priority, now);
-        if (!grant.granted) {
-          const wait = Math.min(grant.retryAt - now, refusalKnownMaximum);
-          refusedUntil.set(`${shop.shopId}/${priority}`, Date.now() + wait);
-        }
-        return { bucket: taken, result: grant };
+        if (grant.granted) return { bucket: taken, result: grant };
+        // The bucket's clock is the database's; who waits goes by this process's.
+        const wait = grant.retryAt - now;
+        refusedUntil.set(`${shop.shopId}/${priority}`, Date.now() + Math.min(wait, refusalKnownMaximum));
+        return { bucket: taken, result: { granted: false, retryAt: Date.now() + wait } };
       });
     },
     accepted: (shop: Shop): void => {

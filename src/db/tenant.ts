@@ -17,9 +17,10 @@ export async function withTenant<Result>(
 ): Promise<Result> {
   if (!isUuid.test(tenantId)) throw new Error(`"${tenantId}" is no tenant's id`);
   return await db.connection().execute(async (connection) => {
-    // One round trip for both: a third of what a short transaction costs besides its own statements.
-    await sql.raw(`begin; select set_config('app.tenant_id', '${tenantId}', true)`).execute(connection);
     try {
+      // One round trip for both: a third of what a short transaction costs besides its own statements. Inside the try, since
+      // the transaction may have begun although the second half failed.
+      await sql.raw(`begin; select set_config('app.tenant_id', '${tenantId}', true)`).execute(connection);
       const result = await work(connection as TenantTransaction);
       await sql`commit`.execute(connection);
       return result;

@@ -91,7 +91,8 @@ export interface ClaimedDelivery {
   readonly id: string;
   readonly tenantId: TenantId;
   readonly shopId: ShopId;
-  readonly topic: number;
+  /** Null when a poll brought it. */
+  readonly topic: number | null;
   readonly channelOrderId: string;
   /** Counted tries so far. */
   readonly attempts: number;
@@ -119,7 +120,7 @@ export async function claimDeliveries(
     id: string;
     tenant_id: string;
     shop_id: string;
-    topic: number;
+    topic: number | null;
     channel_order_id: string;
     attempts: number;
   }>`
@@ -236,7 +237,6 @@ export async function replayDeliveries(
       reason: null,
     })
     .where("shop_id", "is not", null)
-    .where("topic", "is not", null)
     .where("channel_order_id", "is not", null)
     .where("state", "<>", "waiting")
     .$if("id" in filter, (query) => query.where("id", "=", "id" in filter ? filter.id : ""))

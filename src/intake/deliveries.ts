@@ -13,8 +13,8 @@ import type { IntakeDependencies } from "./dependencies.ts";
 import { ShopPauses } from "./shop-pauses.ts";
 import { takeOrders } from "./take-orders.ts";
 
-/** Work that takes longer may be done twice, which is harmless; what a killed process held waits this long. */
-const leaseSeconds = 10;
+/** Longer than a call to the channel may take; what a killed process held waits this long. */
+const leaseSeconds = 15;
 /** TikTok Shop gives the details of at most 50 orders a call. */
 const ordersPerCallMaximum = 50;
 /** One call's worth of a shop: what comes in meanwhile may be more urgent than the rest of a longer claim. */

@@ -21,11 +21,11 @@ import { tellOrder } from "./take-orders.ts";
 
 /** Messages to workflows go first and many at once; calls to the channel are few, since they share its rate budget. */
 export const outboxClasses = {
-  workflows: { kinds: ["wake_order", "push_offer"], claimMaximum: 200, atOnce: 20 },
-  channel: { kinds: ["fetch_tracking", "fetch_document"], claimMaximum: 20, atOnce: 4 },
+  workflows: { kinds: ["wake_order", "push_offer"], claimMaximum: 40, atOnce: 20 },
+  channel: { kinds: ["fetch_tracking", "fetch_document"], claimMaximum: 4, atOnce: 4 },
 } as const satisfies Record<string, { kinds: readonly OutboxKind[]; claimMaximum: number; atOnce: number }>;
 
-/** Work that takes longer may be done twice, which is harmless; what a killed process held waits this long. */
+/** So little is claimed at once that it is done well within this time; what a killed process held waits as long. */
 const leaseSeconds = 10;
 /** Milliseconds that these least urgent calls leave the budget to others when it has refused one. */
 const budgetPauseMinimum = 1_000;

@@ -9,6 +9,7 @@ import { withTenant } from "../db/tenant.ts";
 import type { ChannelOrderId, ChannelSkuId } from "../domain/ids.ts";
 import type { ChannelOrder } from "../domain/order/channel-order.ts";
 import { summaryOf } from "../domain/order/transitions.ts";
+import { ChannelFailure } from "../integrations/ports/failure.ts";
 import type { FetchedOrder, ShopKey } from "../integrations/ports/sales-channel.ts";
 import { orderWorkflowId, priorities, taskQueues } from "../workflows/addressing.ts";
 import { type OrderInput, orderNews, searchAttributes } from "../workflows/messages.ts";
@@ -153,5 +154,16 @@ async function importUnknownSkus(
     findSkusByChannel(transaction, shop.shopId, [...mentioned]),
   );
   const unknown = [...mentioned].filter((channelSkuId: ChannelSkuId) => !known.has(channelSkuId));
-  if (unknown.length > 0) await takeInSkus(dependencies, shop, unknown);
+  if (unknown.length === 0) return;
+  try {
+    await takeInSkus(dependencies, shop, unknown);
+  } catch (error) {
+    // What the channel will not tell of a SKU keeps no order out: it is stored, held as of an unknown SKU, and seen.
+    if (!(error instanceof ChannelFailure) || (error.kind !== "refused" && error.kind !== "malformed"))
+      throw error;
+    dependencies.logger.error(
+      { err: error, ...shop, channelSkuIds: unknown },
+      "SKUs of orders cannot be taken in",
+    );
+  }
 }

@@ -189,6 +189,31 @@ describe("the dispatcher", () => {
     });
   });
 
+  test("takes an order in although the channel refuses to tell of its SKU: held and seen, and its neighbours with it", async () => {
+    const [sku, other] = [demo.skus[11]!, demo.skus[12]!];
+    const bad = await demo.placeOrder([{ skuId: sku.id, quantity: 1 }]);
+    const good = await demo.placeOrder([{ skuId: other.id, quantity: 1 }]);
+    await demo.database.asSuperuser(
+      "update listings set channel_sku_id = 'gone-' || channel_sku_id where channel_sku_id = $1",
+      [sku.id],
+    );
+    const refusing = withChannel({
+      findProductsBySku: () => Promise.reject(new ChannelFailure("refused", "no such product")),
+    });
+    await takeOrders(
+      refusing,
+      demo.shop,
+      await demo.channel.fetchOrders(demo.shop, [bad, good], 2),
+      () => "test",
+    );
+    await until(
+      "both known",
+      async () =>
+        (await orderOf(demo.db, demo.shop, bad))?.hold === "unknown_sku" &&
+        (await orderOf(demo.db, demo.shop, good))?.stages[0] === "held",
+    );
+  });
+
   test("connects a shop whole or not yet: a failure half-way leaves no open order behind", async () => {
     const orderId = await demo.placeOrder([{ skuId: demo.skus[10]!.id, quantity: 1 }]);
     const status = async () =>

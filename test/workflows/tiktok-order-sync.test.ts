@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { withTenant } from "../../src/db/tenant.ts";
+import { replayDeliveries } from "../../src/db/webhook-deliveries.ts";
 import { asId, type ChannelOrderId } from "../../src/domain/ids.ts";
 import { takeInChangedOrders } from "../../src/intake/changed-orders.ts";
 import type { IntakeDependencies } from "../../src/intake/dependencies.ts";
@@ -196,14 +197,18 @@ describe("the poll of a shop's orders", () => {
     expect(await pass()).toMatchObject({ recovered: 1, refused: 1 });
     polling = demo.intake;
     await reserved(good);
-    const parked = await demo.database.asSuperuser<{ state: string; reason: string }>(
-      "select state, reason from webhook_deliveries where channel_order_id = $1",
+    const parked = await demo.database.asSuperuser<{ id: string; state: string; reason: string }>(
+      "select id, state, reason from webhook_deliveries where channel_order_id = $1",
       [bad],
     );
     expect(parked).toMatchObject([{ state: "parked" }]);
     expect(parked[0]!.reason).toMatch(/violates/);
     // What the database accepts after all is taken in by the next pass, as long as the overlap reaches.
     expect(await pass()).toMatchObject({ recovered: 1, refused: 0 });
+    const replayed = await withTenant(demo.db, demo.shop.tenantId, (transaction) =>
+      replayDeliveries(transaction, { id: parked[0]!.id }),
+    );
+    expect(replayed).toBe(1);
   });
 
   test("ends at once for a shop that is not connected", async () => {

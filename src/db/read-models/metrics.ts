@@ -59,12 +59,17 @@ const shopsTold = 50;
 export async function readSystemFacts(db: Database): Promise<SystemFacts> {
   const { rows } = await sql<{ facts: SystemFacts }>`
     with lately as materialized (select uuidv7(make_interval(mins => ${-lateMinutes})) as id),
+    wanted as materialized (
+      select tenant_id, payload ->> 'skuId' as sku_id, created_at from outbox
+      where kind = 'push_offer' and id >= (select id from lately)
+    ),
     pushes as (
-      select state, extract(epoch from closed_at - coalesce(
-          (select max(created_at) from outbox
-           where outbox.tenant_id = intent.tenant_id and kind = 'push_offer' and outbox.id >= (select id from lately)
-             and payload ->> 'skuId' = intent.sku_id::text and created_at <= intent.created_at), created_at)) as delay
-      from push_intents as intent where id >= (select id from lately) and state in ('confirmed', 'refused')
+      select intent.state, extract(epoch from intent.closed_at - coalesce(max(wanted.created_at), intent.created_at)) as delay
+      from push_intents as intent
+      left join wanted on wanted.tenant_id = intent.tenant_id and wanted.sku_id = intent.sku_id::text
+        and wanted.created_at between intent.created_at - interval '5 minutes' and intent.created_at
+      where intent.id >= (select id from lately) and intent.state in ('confirmed', 'refused')
+      group by intent.id
     )
     select json_build_object(
       'outbox', (select coalesce(json_agg(waiting), '[]') from (
