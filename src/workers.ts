@@ -31,6 +31,9 @@ export interface WorkersOptions {
 /** Several in the time after which an activity counts as lost (`heartbeatTimeout` of the workflows' proxies). */
 const signOfLifeMilliseconds = 2_000;
 
+/** Of the time to drain, what the Workers have that ask entities; the rest is the entities' own. */
+const askersShare = 0.6;
+
 /** `npm start` ends a worker that has not drained after 5 s. */
 const drainSecondsDefault = 4;
 
@@ -77,18 +80,21 @@ export async function startWorkers(options: WorkersOptions): Promise<RunningWork
     namespace,
     activities,
     interceptors: { activity: [(context: Context) => ({ inbound: signsOfLife(context) })] },
-    shutdownGraceTime: (drainSeconds - 1) * 1_000,
-    shutdownForceTime: drainSeconds * 1_000,
   };
+  const drainWithin = (share: number) => ({
+    shutdownGraceTime: drainSeconds * share * 750,
+    shutdownForceTime: drainSeconds * share * 1_000,
+  });
   const workflows = {
     ...shared,
     workflowBundle: bundle,
     // A killed worker's sticky queue holds its workflows up for this long; the default of 10 s makes recovery crawl.
     stickyQueueScheduleToStartTimeout: "2s",
   } as const;
-  const workers = await Promise.all([
+  const [orders, inventory, tiktok] = await Promise.all([
     Worker.create({
       ...workflows,
+      ...drainWithin(askersShare),
       taskQueue: queues.orders,
       maxCachedWorkflows: options.cachedWorkflowsMaximum ?? 3_000,
       // Slots that may be held by orders waiting for their entities.
@@ -98,21 +104,35 @@ export async function startWorkers(options: WorkersOptions): Promise<RunningWork
     }),
     Worker.create({
       ...workflows,
+      ...drainWithin(1 - askersShare),
       taskQueue: queues.inventory,
       maxCachedWorkflows: options.cachedWorkflowsMaximum ?? 1_000,
       maxConcurrentWorkflowTaskExecutions: 40,
       maxConcurrentLocalActivityExecutions: 40,
       maxConcurrentActivityTaskExecutions: 10,
     }),
-    Worker.create({ ...shared, taskQueue: queues.tiktok, maxConcurrentActivityTaskExecutions: 300 }),
+    Worker.create({
+      ...shared,
+      ...drainWithin(askersShare),
+      taskQueue: queues.tiktok,
+      maxConcurrentActivityTaskExecutions: 300,
+    }),
   ]);
-  const ended = Promise.all(workers.map((worker) => worker.run())).then(() => undefined);
+  const runs = { orders: orders.run(), inventory: inventory.run(), tiktok: tiktok.run() };
+  const ended = Promise.all(Object.values(runs)).then(() => undefined);
   // Whoever waits for the end sees a failure; until then it must not count as unhandled.
   ended.catch(() => undefined);
+  const shutDown = (worker: Worker) => {
+    if (worker.getState() === "RUNNING") worker.shutdown();
+  };
   return {
     ended,
     async stop() {
-      for (const worker of workers) if (worker.getState() === "RUNNING") worker.shutdown();
+      // Orders under way wait for their entities: those who are asked stop last.
+      shutDown(orders);
+      shutDown(tiktok);
+      await Promise.allSettled([runs.orders, runs.tiktok]);
+      shutDown(inventory);
       await ended;
     },
   };
