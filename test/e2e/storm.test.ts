@@ -27,6 +27,8 @@ const plan = {
     forge: { percent: 5 },
   },
   calls: [
+    // A rush needs few calls: these make sure that some fail, whatever the seed draws.
+    { fault: "server_error", next: 3 },
     { fault: "server_error", percent: 5 },
     { fault: "timeout", percent: 2, applied: true },
   ],
