@@ -1,5 +1,6 @@
 import { crashPoint } from "../crash-points.ts";
-import { type LockedOrder, lockOrder, saveDecision } from "../db/orders.ts";
+import { saveDecision } from "../db/order-decisions.ts";
+import { type LockedOrder, lockOrder } from "../db/orders.ts";
 import { appendToOutbox, type MessageToAppend } from "../db/outbox.ts";
 import { type TenantTransaction, withTenant } from "../db/tenant.ts";
 import { isRefusal, type Refusal } from "../domain/decision.ts";
@@ -18,12 +19,14 @@ import { type LineAnswer, takeServed, takeStockAnswers } from "../domain/order/s
 import type { OrderEvent } from "../domain/order/events.ts";
 import {
   holdOf,
+  isOver,
   needsAttention,
   nextStepOf,
   type OrderState,
   orderSummaryOf,
 } from "../domain/order/order.ts";
-import { isFinal } from "../domain/order/transitions.ts";
+import { isHandedOver } from "../domain/order/transitions.ts";
+import { comparisonTimeFor } from "../domain/stock/offer.ts";
 import type { StockAnswer } from "../domain/stock/operation.ts";
 import { savePackages } from "../db/packages.ts";
 import type { ActivityDependencies } from "./dependencies.ts";
@@ -169,7 +172,8 @@ async function causeEffects(
   const reference = { orderId: order.id, orderRef: `${order.shopId}/${order.channelOrderId}` };
   const messages: MessageToAppend[] = [];
   for (const event of events) {
-    if (event.kind === "status_changed" && leavesTheChannelsStock.has(event.to)) {
+    // From here on the channel counts the units as gone, which until then were under way.
+    if (event.kind === "status_changed" && isHandedOver(event.to)) {
       const pushedSince = order.latest?.pushedSince ?? [];
       messages.push(...pushedSince.map((skuId) => compareOfferSoon(skuId, Date.parse(order.now))));
     }
@@ -192,24 +196,14 @@ async function causeEffects(
   await appendToOutbox(transaction, tenantId, messages);
 }
 
-/** From here on the channel counts an order's units as gone, which until then were under way. */
-const leavesTheChannelsStock: ReadonlySet<string> = new Set(["in_transit", "delivered", "completed"]);
-/** One comparison of a SKU's offer answers all late news of this long. */
-const comparisonWindow = 10_000;
-/** How much longer than its window the transaction of such news may take. */
-const comparisonMargin = 5_000;
-
-/**
- * News that are older than a push of their SKU's offer came late: the push counted units as under way that had left already,
- * and may have offered too many. Nothing else would look again.
- */
+/** Nothing else would look at the offer again. */
 function compareOfferSoon(skuId: SkuId, now: number): MessageToAppend {
-  const end = (Math.floor(now / comparisonWindow) + 1) * comparisonWindow + comparisonMargin;
+  const time = comparisonTimeFor(now);
   return {
     kind: "push_offer",
-    key: `${skuId}/late news/${end}`,
+    key: `${skuId}/late news/${time}`,
     payload: { skuId },
-    notBefore: new Date(end).toISOString(),
+    notBefore: new Date(time).toISOString(),
   };
 }
 
@@ -219,9 +213,6 @@ function packagesOf(state: OrderState, lineIds: readonly string[]): readonly str
 }
 
 function viewOf(state: OrderState, nothingToDo: boolean): OrderStep["view"] {
-  const resolved = state.lines.every((line) =>
-    ["shipped", "cancelled", "reversed", "untracked"].includes(line.stage),
-  );
   return {
     status: orderSummaryOf(state),
     channelStatus: state.channelStatus,
@@ -229,6 +220,6 @@ function viewOf(state: OrderState, nothingToDo: boolean): OrderStep["view"] {
     nextStep: nextStepOf(state),
     needsAttention: needsAttention(state),
     shipBy: state.shipBy,
-    closed: isFinal(state.channelStatus) && resolved && nothingToDo,
+    closed: isOver(state) && nothingToDo,
   };
 }

@@ -8,6 +8,8 @@ import {
   type SkuId,
   type TenantId,
 } from "../domain/ids.ts";
+import { channelStatuses } from "../domain/order/channel-order.ts";
+import { isHandedOver } from "../domain/order/transitions.ts";
 import type { ChannelNumbers, OurNumbers } from "../domain/stock/offer.ts";
 import type { TenantTransaction } from "./tenant.ts";
 
@@ -39,6 +41,9 @@ export async function findListings(
   }));
 }
 
+/** While an order is in one of these, the channel counts its units as committed, whether they have left us or not. */
+const stillCommitted = channelStatuses.filter((status) => status !== "cancelled" && !isHandedOver(status));
+
 /**
  * Our numbers of a SKU at the location behind each of a listing's warehouses. Units are under way from our `ship` until the
  * order's news say that the carrier has them, which is when the channel deducts them.
@@ -64,7 +69,7 @@ export async function getOurNumbers(
            and reservation.location_id = warehouse.location_id
            and reservation.state = 'shipped' and reservation.reversed_at is null
            and orders.shop_id = warehouse.shop_id
-           and orders.channel_status in ('unpaid', 'on_hold', 'awaiting_shipment', 'partially_shipping', 'awaiting_collection')
+           and orders.channel_status = any (${stillCommitted}::text[])
       ) as under_way
     from shop_warehouses as warehouse
     join skus as sku on sku.tenant_id = warehouse.tenant_id and sku.id = ${skuId}

@@ -87,6 +87,18 @@ function fateOf({ order, fetchBeganAt, contentHash }: SnapshotToStore, known: Kn
   return contentHash === known.contentHash ? "same" : "news";
 }
 
+/** Orders, each with its newest stored snapshot. */
+function withLatest(transaction: TenantTransaction) {
+  return transaction
+    .selectFrom("orders")
+    .innerJoin("order_snapshots as latest", (join) =>
+      join
+        .onRef("latest.tenant_id", "=", "orders.tenant_id")
+        .onRef("latest.order_id", "=", "orders.id")
+        .onRef("latest.version", "=", "orders.snapshot_version"),
+    );
+}
+
 /** Locks the orders that are known, in one order for all, so that two batches cannot wait for each other in a circle. */
 async function lockKnown(
   transaction: TenantTransaction,
@@ -107,14 +119,7 @@ async function lockKnown(
     .execute();
   if (locked.length === 0) return new Map();
   // A statement of its own, after the locks: what another transaction stored while we waited is seen.
-  const newest = await transaction
-    .selectFrom("orders")
-    .innerJoin("order_snapshots as latest", (join) =>
-      join
-        .onRef("latest.tenant_id", "=", "orders.tenant_id")
-        .onRef("latest.order_id", "=", "orders.id")
-        .onRef("latest.version", "=", "orders.snapshot_version"),
-    )
+  const newest = await withLatest(transaction)
     .where(
       "orders.id",
       "in",
@@ -252,14 +257,7 @@ export async function findUnhandledOrders(
   shopId: ShopId,
   olderThanSeconds: number,
 ): Promise<readonly ChannelOrderId[]> {
-  const rows = await transaction
-    .selectFrom("orders")
-    .innerJoin("order_snapshots as latest", (join) =>
-      join
-        .onRef("latest.tenant_id", "=", "orders.tenant_id")
-        .onRef("latest.order_id", "=", "orders.id")
-        .onRef("latest.version", "=", "orders.snapshot_version"),
-    )
+  const rows = await withLatest(transaction)
     .where("orders.shop_id", "=", shopId)
     .whereRef("orders.handled_version", "<", "orders.snapshot_version")
     .where("latest.stored_at", "<", sql<string>`now() - make_interval(secs => ${olderThanSeconds})`)

@@ -1,6 +1,9 @@
 import { randomUUID } from "node:crypto";
 import { sql } from "kysely";
 import { asId } from "../domain/ids.ts";
+import { channelStatuses } from "../domain/order/channel-order.ts";
+import { resolvedStages } from "../domain/order/order.ts";
+import { isFinal } from "../domain/order/transitions.ts";
 import type { Database } from "./connection.ts";
 import { type TenantTransaction, withTenant } from "./tenant.ts";
 
@@ -46,15 +49,15 @@ export async function queueRecovery(db: Database): Promise<QueuedRecovery> {
   return { recoveryId, orders, skus };
 }
 
-/** The same that an order's workflow calls closed: over at the channel, every unit resolved, every news taken in. */
+/** All but those that are over (`isOver`) and whose every news was taken in. */
 async function queueOrders(transaction: TenantTransaction, recoveryId: string): Promise<number> {
   const { rows } = await sql`
     insert into outbox (tenant_id, kind, key, payload)
     select tenant_id, 'wake_order', ${keyOf(recoveryId)} || order_ref, jsonb_build_object('orderRef', order_ref)
     from orders
-    where channel_status not in ('completed', 'cancelled') or handled_version < snapshot_version
+    where not channel_status = any (${channelStatuses.filter(isFinal)}::text[]) or handled_version < snapshot_version
       or exists (select from order_lines where order_lines.tenant_id = orders.tenant_id and order_id = orders.id
-        and stage not in ('shipped', 'cancelled', 'reversed', 'untracked'))
+        and not stage = any (${resolvedStages}::text[]))
     returning id`.execute(transaction);
   return rows.length;
 }

@@ -34,16 +34,26 @@ export async function dispatchDeliveries(
   pauses = new ShopPauses(),
 ): Promise<number> {
   const claimed = await claimDeliveries(dependencies.db, ordersMaximum, leaseSeconds, pauses.list());
-  const byShop = new Map<string, ClaimedDelivery[]>();
-  for (const delivery of claimed) {
-    const known = byShop.get(delivery.shopId);
-    if (known === undefined) byShop.set(delivery.shopId, [delivery]);
-    else known.push(delivery);
-  }
+  const byShop = groupedBy(claimed, ({ shopId }) => shopId);
   await Promise.all(
     [...byShop.values()].map((deliveries) => dispatchShop({ ...dependencies, pauses }, deliveries)),
   );
   return claimed.length;
+}
+
+/** `Map.groupBy`, which Node 20 does not have. */
+function groupedBy<Key>(
+  deliveries: readonly ClaimedDelivery[],
+  keyOf: (delivery: ClaimedDelivery) => Key,
+): ReadonlyMap<Key, readonly ClaimedDelivery[]> {
+  const groups = new Map<Key, ClaimedDelivery[]>();
+  for (const delivery of deliveries) {
+    const key = keyOf(delivery);
+    const known = groups.get(key);
+    if (known === undefined) groups.set(key, [delivery]);
+    else known.push(delivery);
+  }
+  return groups;
 }
 
 type Dispatching = IntakeDependencies & { readonly pauses: ShopPauses };
@@ -55,13 +65,7 @@ async function dispatchShop(
   const [first] = deliveries;
   if (first === undefined) return;
   const shop: ShopKey = { tenantId: first.tenantId, shopId: first.shopId };
-  const byOrder = new Map<ChannelOrderId, ClaimedDelivery[]>();
-  for (const delivery of deliveries) {
-    const orderId = asId<"ChannelOrder">(delivery.channelOrderId);
-    const known = byOrder.get(orderId);
-    if (known === undefined) byOrder.set(orderId, [delivery]);
-    else known.push(delivery);
-  }
+  const byOrder = groupedBy(deliveries, ({ channelOrderId }) => asId<"ChannelOrder">(channelOrderId));
   await dispatchOrders(dependencies, shop, byOrder, [...byOrder.keys()]);
 }
 

@@ -36,7 +36,7 @@ const documentLifeMilliseconds = 24 * 3_600_000;
  * One pass over the outbox: each message's effect, then its mark. A crash between the two repeats the effect, which is why
  * each can be repeated.
  *
- * @returns how many messages there were.
+ * @returns how many were carried out; what waits for a budget or is postponed is no reason to look again at once.
  */
 export async function workOffOutbox(
   dependencies: IntakeDependencies,
@@ -52,7 +52,7 @@ export async function workOffOutbox(
     async (message) => {
       try {
         const shopId = shopOf(message);
-        if (shopId !== null && pauses.list().includes(shopId)) {
+        if (shopId !== null && pauses.isPaused(shopId)) {
           outOfBudget.push(message);
           return;
         }
@@ -60,9 +60,12 @@ export async function workOffOutbox(
         await carryOut(dependencies, message);
         done.push(message.id);
       } catch (error) {
-        const pausedShop = pauseFor(message, error, pauses);
-        if (pausedShop) outOfBudget.push(message);
-        else await postpone(dependencies, message, error);
+        const shopId = shopOf(message);
+        if (shopId !== null && error instanceof ChannelFailure && error.kind === "rate_limited") {
+          // The message is not at fault: whatever else is meant for the shop waits with it.
+          pauses.pause(shopId, Math.max(error.retryAt ?? 0, Date.now() + budgetPauseMinimum));
+          outOfBudget.push(message);
+        } else await postpone(dependencies, message, error);
       }
     },
     { concurrency: atOnce },
@@ -77,18 +80,9 @@ export async function workOffOutbox(
   return done.length;
 }
 
-/** True when the message is not at fault: its shop's budget is used up, and whatever else is meant for the shop waits. */
-function pauseFor(message: ClaimedMessage, error: unknown, pauses: ShopPauses): boolean {
-  const shopId = shopOf(message);
-  if (!(error instanceof ChannelFailure) || error.kind !== "rate_limited" || shopId === null) return false;
-  pauses.pause(shopId, Math.max(error.retryAt ?? 0, Date.now() + budgetPauseMinimum));
-  return true;
-}
-
-function shopOf({ payload }: ClaimedMessage): ShopId | null {
-  return "orderRef" in payload
-    ? asId<"Shop">(payload.orderRef.slice(0, payload.orderRef.indexOf("/")))
-    : null;
+/** The shop whose channel a message is for; null when it is for none. */
+function shopOf({ tenantId, payload }: ClaimedMessage): ShopId | null {
+  return "orderRef" in payload ? orderOf(tenantId, payload.orderRef).shop.shopId : null;
 }
 
 async function postpone(

@@ -9,6 +9,10 @@ export class ShopPauses {
     this.#until.set(shopId, Math.max(until, this.#until.get(shopId) ?? 0));
   }
 
+  isPaused(shopId: ShopId): boolean {
+    return (this.#until.get(shopId) ?? 0) > Date.now();
+  }
+
   /** The shops that are paused now. */
   list(): readonly ShopId[] {
     for (const [shopId, until] of this.#until) if (until <= Date.now()) this.#until.delete(shopId);

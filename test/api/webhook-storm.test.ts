@@ -1,12 +1,13 @@
-import { createHmac, randomBytes, randomUUID } from "node:crypto";
+import { createHmac, randomBytes, randomInt, randomUUID } from "node:crypto";
 import pMap from "p-map";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFailed, test } from "vitest";
 import { dispatchDeliveries } from "../../src/intake/deliveries.ts";
 import type { IntakeDependencies } from "../../src/intake/dependencies.ts";
 import { isSignedByApp } from "../../src/integrations/tiktok-shop/signature.ts";
 import { asId, type ChannelOrderId } from "../../src/domain/ids.ts";
 import { at } from "../domain/stock/stock-builders.ts";
 import { aLine, snapshot } from "../domain/order/order-builders.ts";
+import { type Random, randomFrom } from "../support/random.ts";
 import { noChannel, silent } from "../support/workers.ts";
 import { until } from "../support/until.ts";
 import { type ApiBed, type Seller, signedWebhook, startApiBed, tiktokApp } from "./api-bed.ts";
@@ -102,7 +103,10 @@ describe("a storm of repeated webhooks", () => {
         data: { order_id: String(576_000_000_000 + index), order_status: "UNPAID" },
       }),
     );
-    const sent = shuffled(repeated(bodies, deliveries));
+    const seed = randomInt(1, 2 ** 31);
+    onTestFailed(() => console.error(`The storm was drawn from seed ${seed}.`));
+    const random = randomFrom(seed);
+    const sent = shuffled(random, repeated(random, bodies, deliveries));
     expect(sent).toHaveLength(deliveries);
     const fetched = new Map<string, number>();
     const told = new Map<string, number>();
@@ -188,19 +192,19 @@ async function waiting(bed: ApiBed): Promise<number> {
 }
 
 /** Each body once at least and 50 times at most. */
-function repeated(bodies: readonly string[], total: number): string[] {
+function repeated(random: Random, bodies: readonly string[], total: number): string[] {
   const times = bodies.map(() => 1);
   for (let left = total - bodies.length, index = 0; left > 0; index = (index + 1) % bodies.length) {
-    const more = Math.min(left, 50 - times[index]!, Math.floor(Math.random() * 40));
+    const more = Math.min(left, 50 - times[index]!, random.whole(0, 39));
     times[index] = times[index]! + more;
     left -= more;
   }
   return bodies.flatMap((body, index) => Array.from({ length: times[index]! }, () => body));
 }
 
-function shuffled<Item>(items: readonly Item[]): Item[] {
+function shuffled<Item>(random: Random, items: readonly Item[]): Item[] {
   return items
-    .map((item) => ({ item, place: Math.random() }))
+    .map((item) => ({ item, place: random.whole(0, 2 ** 31) }))
     .sort((left, right) => left.place - right.place)
     .map(({ item }) => item);
 }

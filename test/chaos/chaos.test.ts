@@ -2,7 +2,7 @@ import { randomInt } from "node:crypto";
 import { expect, onTestFailed, onTestFinished, test } from "vitest";
 import { until } from "../support/until.ts";
 import { findWronglyApplied } from "./careful-client.ts";
-import { randomFrom } from "./random.ts";
+import { randomFrom } from "../support/random.ts";
 import { startChaosStack } from "./stack.ts";
 import { blow, drawStorm } from "./storm.ts";
 import { startTraffic } from "./traffic.ts";

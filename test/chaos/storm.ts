@@ -1,7 +1,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { FaultProxy, LinkFault } from "./fault-proxy.ts";
 import type { Part } from "./processes.ts";
-import type { Random } from "./random.ts";
+import type { Random } from "../support/random.ts";
 import type { ChaosStack } from "./stack.ts";
 
 /** A seeded schedule of what goes wrong. Everything is drawn before it begins, so that a seed is one schedule. */

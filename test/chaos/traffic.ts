@@ -1,6 +1,6 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { type CarefulClient, createCarefulClient } from "./careful-client.ts";
-import type { Random } from "./random.ts";
+import type { Random } from "../support/random.ts";
 import { type ChaosStack, ControlRefusal, skusOf } from "./stack.ts";
 
 /** What sellers and buyers do meanwhile: orders at a steady rate and in bursts, changes of mind, stock counted anew. */

@@ -58,7 +58,10 @@ describe("a child process", () => {
          args: ["-c", ${JSON.stringify(`echo $$ > ${mark}; while :; do sleep 0.05; done`)}] });`,
     );
     const parent = spawn(process.execPath, ["--import", "tsx", parentFile], { stdio: "ignore" });
-    const childId = await until("the child runs", async () => Number(await fs.readFile(mark, "utf8")));
+    const childId = await until(
+      "the child has written its id",
+      async () => Number(await fs.readFile(mark, "utf8")) || null,
+    );
     expect(await commandOf(childId)).toContain(mark);
     parent.kill("SIGKILL");
     await until("the child has ended", async () => (await commandOf(childId)) === null);

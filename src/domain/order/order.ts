@@ -148,6 +148,14 @@ export function orderSummaryOf(order: OrderState): OrderSummary {
   return summaryOf(order.channelStatus);
 }
 
+/** Stages in which nothing is to be done about a line's units any more. */
+export const resolvedStages: readonly LineStage[] = ["shipped", "cancelled", "reversed", "untracked"];
+
+/** True when the channel has closed the order and every unit of it is resolved. */
+export function isOver(order: OrderState): boolean {
+  return isFinal(order.channelStatus) && order.lines.every((line) => resolvedStages.includes(line.stage));
+}
+
 /** The order with some of its lines in another stage. */
 export function withStage(order: OrderState, lineIds: readonly string[], stage: LineStage): OrderState {
   const meant = new Set<string>(lineIds);

@@ -20,6 +20,21 @@ export interface ChannelNumbers {
   readonly committed: number;
 }
 
+/** One comparison of a SKU's offer answers all late news of so many milliseconds. */
+const comparisonWindow = 10_000;
+/** How much longer than its window the transaction that takes such news in may last. */
+const comparisonMargin = 5_000;
+
+/**
+ * When an offer is to be compared again because of news that are older than its last push: the push counted units as under
+ * way that had left already, and may have offered too many. All news of one window have the same time.
+ *
+ * @param now milliseconds since the epoch, by a clock that all processes share.
+ */
+export function comparisonTimeFor(now: number): number {
+  return (Math.floor(now / comparisonWindow) + 1) * comparisonWindow + comparisonMargin;
+}
+
 /** TikTok Shop takes 0 to 99,999. */
 export const offerCapDefault = 99_999;
 
