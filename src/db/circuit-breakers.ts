@@ -4,10 +4,11 @@ import {
   breakerLimits,
   type CircuitBreaker,
   closedBreaker,
+  giveBackTrial,
+  type Passage,
   permitCall,
   recordUnanswered,
 } from "../domain/shop/circuit-breaker.ts";
-import type { Grant } from "../domain/shop/rate-budget.ts";
 import type { Database } from "./connection.ts";
 import { type TenantTransaction, withTenant } from "./tenant.ts";
 
@@ -21,9 +22,16 @@ const believedMilliseconds = 2_000;
 /** The share of the newest call in the mean latency. */
 const latencyWeight = 0.2;
 
+/** A breaker as its row has it, with the database's clock at that moment, which is the row's. */
+interface Seen {
+  readonly breaker: CircuitBreaker;
+  readonly now: number;
+}
+
 /** What this process knows of one shop's breaker. */
 interface Known {
-  breaker: CircuitBreaker;
+  /** When the next call may be tried, by this process's clock; null while the breaker is closed. */
+  retryAt: number | null;
   /** Milliseconds of this process's clock. */
   readAt: number;
   /** Failures in a row of this process's own calls. */
@@ -48,7 +56,7 @@ export function createCircuitBreaker(
 
   function knownOf(shop: Shop): Known {
     const fresh = {
-      breaker: closedBreaker,
+      retryAt: null,
       readAt: Number.NEGATIVE_INFINITY,
       failures: 0,
       latencyMilliseconds: null,
@@ -71,15 +79,15 @@ export function createCircuitBreaker(
       const { breaker: before, now } = await lockBreaker(transaction, shop);
       const { breaker, result } = decide(before, now);
       await saveBreaker(transaction, shop, breaker, failure);
-      learn(knownOf(shop), breaker);
+      learn(knownOf(shop), { breaker, now });
       return result;
     });
   }
 
-  function learn(known: Known, breaker: CircuitBreaker): void {
+  function learn(known: Known, { breaker: { retryAt }, now }: Seen): void {
     // Another process's call came through: what failed here before it says nothing any more.
-    if (known.breaker.retryAt !== null && breaker.retryAt === null) known.failures = 0;
-    known.breaker = breaker;
+    if (known.retryAt !== null && retryAt === null) known.failures = 0;
+    known.retryAt = retryAt === null ? null : byOwnClock(retryAt, now);
     known.readAt = performance.now();
   }
 
@@ -95,27 +103,32 @@ export function createCircuitBreaker(
   async function read(shop: Shop, known: Known): Promise<void> {
     const { answeredSince } = known;
     known.answeredSince = false;
-    const breaker = await withTenant(db, shop.tenantId, (transaction) =>
+    const seen = await withTenant(db, shop.tenantId, (transaction) =>
       noteLatency(transaction, shop, answeredSince ? known.latencyMilliseconds : null),
     );
-    learn(known, breaker);
+    learn(known, seen);
   }
 
   return {
-    permit: async (shop: Shop): Promise<Grant> => {
+    permit: async (shop: Shop): Promise<Passage> => {
       await refresh(shop);
-      const { retryAt } = knownOf(shop).breaker;
+      const { retryAt } = knownOf(shop);
       if (retryAt === null) return { granted: true };
       if (Date.now() < retryAt) return { granted: false, retryAt };
       // The row decides, by the database's clock: one of all who ask may try.
-      return await change(shop, (breaker, now) => {
-        const permitted = permitCall(breaker, now, pauseMilliseconds);
-        const { grant } = permitted;
+      return await change(shop, (before, now) => {
+        const { breaker, passage } = permitCall(before, now, pauseMilliseconds);
         return {
-          breaker: permitted.breaker,
-          result: grant.granted ? grant : { granted: false, retryAt: Date.now() + grant.retryAt - now },
+          breaker,
+          result: passage.granted ? passage : { granted: false, retryAt: byOwnClock(passage.retryAt, now) },
         };
       });
+    },
+    giveBack: async (shop: Shop, trialUntil: number): Promise<void> => {
+      await change(shop, (breaker, now) => ({
+        breaker: giveBackTrial(breaker, trialUntil, now),
+        result: undefined,
+      }));
     },
     answered: async (shop: Shop, latencyMilliseconds: number): Promise<void> => {
       const known = knownOf(shop);
@@ -123,7 +136,7 @@ export function createCircuitBreaker(
       known.answeredSince = true;
       const mean = known.latencyMilliseconds ?? latencyMilliseconds;
       known.latencyMilliseconds = mean + latencyWeight * (latencyMilliseconds - mean);
-      if (known.breaker.retryAt === null) return;
+      if (known.retryAt === null) return;
       await change(shop, () => ({ breaker: closedBreaker, result: undefined }));
     },
     unanswered: async (shop: Shop, reason: string): Promise<void> => {
@@ -146,10 +159,12 @@ export function createCircuitBreaker(
   };
 }
 
-async function lockBreaker(
-  transaction: TenantTransaction,
-  shop: Shop,
-): Promise<{ readonly breaker: CircuitBreaker; readonly now: number }> {
+/** Turns a time of the database's clock, which said `now` a moment ago, into this process's: who waits goes by that one. */
+function byOwnClock(time: number, now: number): number {
+  return Date.now() + time - now;
+}
+
+async function lockBreaker(transaction: TenantTransaction, shop: Shop): Promise<Seen> {
   await transaction
     .insertInto("circuit_breakers")
     .values({ tenant_id: shop.tenantId, shop_id: shop.shopId })
@@ -158,10 +173,10 @@ async function lockBreaker(
   const row = await transaction
     .selectFrom("circuit_breakers")
     .where("shop_id", "=", shop.shopId)
-    .select(["failures", "retry_at", sql<string>`clock_timestamp()`.as("now")])
+    .select(["failures", "retry_at", databaseNow])
     .forUpdate()
     .executeTakeFirstOrThrow();
-  return { breaker: breakerOf(row), now: Date.parse(row.now) };
+  return seenIn(row);
 }
 
 async function saveBreaker(
@@ -189,7 +204,7 @@ async function noteLatency(
   transaction: TenantTransaction,
   shop: Shop,
   latencyMilliseconds: number | null,
-): Promise<CircuitBreaker> {
+): Promise<Seen> {
   const answered = latencyMilliseconds === null ? null : sql<string>`clock_timestamp()`;
   const row = await transaction
     .insertInto("circuit_breakers")
@@ -205,11 +220,18 @@ async function noteLatency(
         last_answer_at: sql`coalesce(excluded.last_answer_at, circuit_breakers.last_answer_at)`,
       }),
     )
-    .returning(["failures", "retry_at"])
+    .returning(["failures", "retry_at", databaseNow])
     .executeTakeFirstOrThrow();
-  return breakerOf(row);
+  return seenIn(row);
 }
 
-function breakerOf(row: { readonly failures: number; readonly retry_at: string | null }): CircuitBreaker {
-  return { failures: row.failures, retryAt: row.retry_at === null ? null : Date.parse(row.retry_at) };
+const databaseNow = sql<string>`clock_timestamp()`.as("now");
+
+function seenIn(row: {
+  readonly failures: number;
+  readonly retry_at: string | null;
+  readonly now: string;
+}): Seen {
+  const retryAt = row.retry_at === null ? null : Date.parse(row.retry_at);
+  return { breaker: { failures: row.failures, retryAt }, now: Date.parse(row.now) };
 }

@@ -1,5 +1,5 @@
 import { sql } from "kysely";
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { createCircuitBreaker } from "../../src/db/circuit-breakers.ts";
 import type { Database } from "../../src/db/connection.ts";
 import { getChannelHealth, listTenantShops } from "../../src/db/read-models/shops.ts";
@@ -30,6 +30,8 @@ beforeEach(async () => {
   breaker = createCircuitBreaker(db);
   otherProcess = createCircuitBreaker(otherDb);
 });
+
+afterEach(() => void vi.restoreAllMocks());
 
 async function fail(times: number, by: Breaker = breaker): Promise<void> {
   for (let time = 0; time < times; time += 1) await by.unanswered(shop, "HTTP 503");
@@ -87,6 +89,47 @@ describe("a shop's circuit breaker", () => {
     await fail(4);
     expect(await breaker.permit(shop)).toEqual({ granted: true });
     expect((await shown()).shop.breaker).toMatchObject({ state: "closed", retry_at: null });
+  });
+
+  test.each([
+    ["behind", -3_600_000],
+    ["ahead", 3_600_000],
+  ])("goes by the time that passes, though this process's clock is an hour %s", async (_how, offset) => {
+    const trueNow = Date.now.bind(Date);
+    vi.spyOn(Date, "now").mockImplementation(() => trueNow() + offset);
+    await fail(5);
+    for (const process of [breaker, otherProcess]) {
+      const passage = await process.permit(shop);
+      if (passage.granted) throw new Error("it is open");
+      expect(passage.retryAt - Date.now()).toBeGreaterThan(50_000);
+      expect(passage.retryAt - Date.now()).toBeLessThanOrEqual(60_000);
+    }
+    await age(61);
+    await until("the pause is over", async () => (await breaker.permit(shop)).granted);
+  });
+
+  test("costs no round trip a call while it is open, though this process's clock is an hour ahead", async () => {
+    const trueNow = Date.now.bind(Date);
+    vi.spyOn(Date, "now").mockImplementation(() => trueNow() + 3_600_000);
+    await fail(5);
+    await db.destroy();
+    try {
+      expect((await breaker.permit(shop)).granted).toBe(false);
+    } finally {
+      db = openTestDatabase(database.url);
+    }
+  });
+
+  test("lets the next call of any process try when the one that was to try was never made", async () => {
+    await fail(5);
+    await age(61);
+    const [trying, other] = [createCircuitBreaker(otherDb), createCircuitBreaker(db)];
+    const passage = await trying.permit(shop);
+    if (!passage.granted || passage.trialUntil === undefined) throw new Error("it may try");
+    expect((await other.permit(shop)).granted).toBe(false);
+    await trying.giveBack(shop, passage.trialUntil);
+    await until("the other one may try", async () => (await other.permit(shop)).granted);
+    expect((await trying.permit(shop)).granted).toBe(false);
   });
 
   test("costs no round trip a call while it is closed", async () => {

@@ -9,6 +9,7 @@ const bed = setUpWire();
 
 const quietBreaker: Breaker = {
   permit: () => Promise.resolve({ granted: true }),
+  giveBack: () => Promise.resolve(),
   answered: () => Promise.resolve(),
   unanswered: () => Promise.resolve(),
 };
@@ -57,6 +58,23 @@ describe("a call", () => {
     expect(failure).toMatchObject({ kind: "unavailable", retryAt: 42, effectUnknown: false });
     expect(bed.requests).toHaveLength(0);
     expect(bed.budget.taken).toEqual([]);
+  });
+
+  it.each([
+    ["the call that may try the breaker", { granted: true, trialUntil: 77 } as const, [77]],
+    ["another one", { granted: true } as const, []],
+  ])("that the budget does not let through gives the trial back: %s", async (_which, passage, expected) => {
+    const givenBack: number[] = [];
+    const breaker: Breaker = {
+      ...quietBreaker,
+      permit: () => Promise.resolve(passage),
+      giveBack: (_shop, trialUntil) => Promise.resolve(void givenBack.push(trialUntil)),
+    };
+    bed.budget.take = () => Promise.resolve({ granted: false, retryAt: 42 });
+    const failure = await failureOf(bed.connect({ breaker }).listWarehouses(shop));
+    expect(failure).toMatchObject({ kind: "rate_limited", retryAt: 42 });
+    expect(givenBack).toEqual(expected);
+    expect(bed.requests).toHaveLength(0);
   });
 
   it.each([

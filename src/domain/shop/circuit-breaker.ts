@@ -1,5 +1,3 @@
-import type { Grant } from "./rate-budget.ts";
-
 /**
  * Spares a channel that does not answer: after some failures in a row no call is made for a while, then one, whose outcome
  * decides. All times are milliseconds since the epoch.
@@ -10,6 +8,11 @@ export interface CircuitBreaker {
   /** When the next call may be tried; null while the breaker is closed and every call may pass. */
   readonly retryAt: number | null;
 }
+
+/** The answer to who asks for a call. The one that may try an open breaker is told until when the trial is its own. */
+export type Passage =
+  | { readonly granted: true; readonly trialUntil?: number }
+  | { readonly granted: false; readonly retryAt: number };
 
 export const breakerLimits = { failuresToOpen: 5, pauseMilliseconds: 60_000 } as const;
 
@@ -23,10 +26,16 @@ export function permitCall(
   breaker: CircuitBreaker,
   now: number,
   pauseMilliseconds: number,
-): { readonly breaker: CircuitBreaker; readonly grant: Grant } {
-  if (breaker.retryAt === null) return { breaker, grant: { granted: true } };
-  if (now < breaker.retryAt) return { breaker, grant: { granted: false, retryAt: breaker.retryAt } };
-  return { breaker: { ...breaker, retryAt: now + pauseMilliseconds }, grant: { granted: true } };
+): { readonly breaker: CircuitBreaker; readonly passage: Passage } {
+  if (breaker.retryAt === null) return { breaker, passage: { granted: true } };
+  if (now < breaker.retryAt) return { breaker, passage: { granted: false, retryAt: breaker.retryAt } };
+  const trialUntil = now + pauseMilliseconds;
+  return { breaker: { ...breaker, retryAt: trialUntil }, passage: { granted: true, trialUntil } };
+}
+
+/** Takes back a trial whose call was never made: the next who asks may try at once. One that is over changes nothing. */
+export function giveBackTrial(breaker: CircuitBreaker, trialUntil: number, now: number): CircuitBreaker {
+  return breaker.retryAt === trialUntil ? { ...breaker, retryAt: Math.min(now, trialUntil) } : breaker;
 }
 
 /**

@@ -52,8 +52,12 @@ export function createClient(options: {
   async function attempt(shop: ShopKey, call: Call<z.ZodType>, door: Door): Promise<Answer> {
     const what = describeCall({ ...call, shopId: shop.shopId });
     // Before the budget is charged: a call that is not made must not use it up.
-    if (breaker !== undefined) await passBreaker(breaker, shop, what);
-    await charge(budget, shop, call.priority, what);
+    const trialUntil = breaker === undefined ? null : await passBreaker(breaker, shop, what);
+    await charge(budget, shop, call.priority, what).catch(async (error: unknown) => {
+      // Kept, the trial would cost the shop another pause in which nobody asks the channel whether it is back.
+      if (trialUntil !== null) await breaker?.giveBack(shop, trialUntil).catch(() => undefined);
+      throw error;
+    });
     const began = performance.now();
     const answer = await sendSigned(options, call, door, what);
     // The caller has the answer in any case; a breaker that could not be told learns from the next call.
