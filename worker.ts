@@ -1,7 +1,7 @@
 import { DefaultLogger, Runtime } from "@temporalio/worker";
 import closeWithGrace from "close-with-grace";
 import { createActivities } from "./src/activities/index.ts";
-import { loadConfig } from "./src/config.ts";
+import { configOrExit, loadProcessConfig } from "./src/config.ts";
 import { armCrashPoint } from "./src/crash-points.ts";
 import { createCircuitBreaker } from "./src/db/circuit-breakers.ts";
 import { openDatabase, refusePrivilegedLogin } from "./src/db/connection.ts";
@@ -18,7 +18,7 @@ import { connectClient, connectNative, temporalServer } from "./src/temporal.ts"
 import { bundleWorkflows, startWorkers } from "./src/workers.ts";
 
 /** The worker process: config → adapters → activities → Workers and dispatcher, drained on SIGTERM. */
-const config = loadConfig();
+const config = configOrExit(loadProcessConfig);
 armCrashPoint(config.crashPoint);
 const logger = createLogger({ level: config.logLevel, service: "worker" });
 // What Temporal's own parts have to say goes the way of all our logs.
@@ -32,11 +32,6 @@ Runtime.install({
     logger[level === "WARN" ? "warn" : "error"]({ ...meta, origin: "temporal" }, message);
   }),
 });
-if (config.database.url === null)
-  throw new Error("DATABASE_URL is missing: `npm start` sets it for the embedded one.");
-if (config.tiktokShop.app === null)
-  throw new Error("TIKTOK_SHOP_APP_KEY and TIKTOK_SHOP_APP_SECRET are missing.");
-
 const { url, poolSize } = config.database;
 const db = openDatabase({ url, role: "cf_app", poolSize });
 const dispatcherDb = openDatabase({ url, role: "cf_dispatcher", poolSize });

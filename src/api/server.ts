@@ -1,6 +1,6 @@
 import closeWithGrace from "close-with-grace";
 import { sql } from "kysely";
-import { loadConfig } from "../config.ts";
+import { configOrExit, loadProcessConfig } from "../config.ts";
 import { armCrashPoint } from "../crash-points.ts";
 import { type Database, openDatabase, refusePrivilegedLogin } from "../db/connection.ts";
 import { migrationNames } from "../db/migrate.ts";
@@ -11,14 +11,9 @@ import { lazyClient, temporalServer } from "../temporal.ts";
 import { buildApp } from "./app.ts";
 
 /** The API process: config → adapters → app → listen, drained on SIGTERM. */
-const config = loadConfig();
+const config = configOrExit(loadProcessConfig);
 armCrashPoint(config.crashPoint);
 const logger = createLogger({ level: config.logLevel, service: "api" });
-if (config.database.url === null)
-  throw new Error("DATABASE_URL is missing: `npm start` sets it for the embedded one.");
-if (config.tiktokShop.app === null)
-  throw new Error("TIKTOK_SHOP_APP_KEY and TIKTOK_SHOP_APP_SECRET are missing.");
-
 const { url, poolSize } = config.database;
 const db = openDatabase({ url, role: "cf_app", poolSize });
 // TikTok Shop waits for 3 seconds: a slower insert helps nobody, and "try again" must be said in time.

@@ -1,4 +1,4 @@
-import { loadConfig } from "../config.ts";
+import { configOrExit, loadConfig } from "../config.ts";
 import { sql } from "kysely";
 import { type Database, openDatabase, refusePrivilegedLogin } from "../db/connection.ts";
 import { migrate } from "../db/migrate.ts";
@@ -14,7 +14,7 @@ import { runCommandLine } from "./program.ts";
 
 /** The command line: connects the commands with the API, the database and the simulator of this place. */
 function createContext(json: boolean): CommandContext {
-  const config = loadConfig();
+  const config = configOrExit(loadConfig);
   let client: Promise<ApiClient> | null = null;
   const running = () => findRunning(config.home);
 
