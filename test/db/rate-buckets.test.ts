@@ -1,27 +1,22 @@
 import { sql } from "kysely";
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, test } from "vitest";
 import type { Database } from "../../src/db/connection.ts";
 import { createRateBudget } from "../../src/db/rate-buckets.ts";
 import { withTenant } from "../../src/db/tenant.ts";
 import type { RateBudget } from "../../src/integrations/tiktok-shop/rate-budget.ts";
-import { createTestDatabase, type TestDatabase } from "../support/database.ts";
-import { openTestDatabase, type SeededShop, seedShop } from "../support/seed.ts";
+import { type SeededShop, seedShop } from "../support/seed.ts";
+import { type UsedTestDatabase, useTestDatabase } from "../support/use-test-database.ts";
 
-let database: TestDatabase;
+let database: UsedTestDatabase;
 let db: Database;
 let otherProcess: Database;
 let shop: SeededShop;
 let budget: RateBudget;
 
-beforeAll(async () => {
-  database = await createTestDatabase();
-  db = openTestDatabase(database.url);
-  otherProcess = openTestDatabase(database.url);
-});
-afterAll(async () => {
-  await db.destroy();
-  await otherProcess.destroy();
-  await database.drop();
+useTestDatabase((made) => {
+  database = made;
+  db = database.open();
+  otherProcess = database.open();
 });
 beforeEach(async () => {
   shop = await seedShop(db);
@@ -83,7 +78,7 @@ describe("a shop's rate budget", () => {
   });
 
   test("believes a refusal without asking again, for its class alone", async () => {
-    const lost = openTestDatabase(database.url);
+    const lost = database.open();
     const remembering = createRateBudget(lost);
     await grantedOf(30);
     const refused = await remembering.take(shop, 3);

@@ -1,12 +1,12 @@
 import { randomBytes } from "node:crypto";
 import pg from "pg";
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, test } from "vitest";
 import type { Database } from "../../src/db/connection.ts";
 import { createCredentialStore, saveCredentials } from "../../src/db/shop-credentials.ts";
 import { withTenant } from "../../src/db/tenant.ts";
 import type { CredentialStore } from "../../src/integrations/tiktok-shop/tokens.ts";
-import { createTestDatabase, type TestDatabase } from "../support/database.ts";
-import { openTestDatabase, type SeededShop, seedShop } from "../support/seed.ts";
+import { type SeededShop, seedShop } from "../support/seed.ts";
+import { type UsedTestDatabase, useTestDatabase } from "../support/use-test-database.ts";
 
 const secretKey = randomBytes(32);
 const tokensNamed = (name: string) => ({
@@ -16,21 +16,16 @@ const tokensNamed = (name: string) => ({
   refreshTokenExpiresAt: "2027-11-21T11:00:00.000Z",
 });
 
-let database: TestDatabase;
+let database: UsedTestDatabase;
 let db: Database;
 let otherProcess: Database;
 let shop: SeededShop;
 let store: CredentialStore;
 
-beforeAll(async () => {
-  database = await createTestDatabase();
-  db = openTestDatabase(database.url);
-  otherProcess = openTestDatabase(database.url);
-});
-afterAll(async () => {
-  await db.destroy();
-  await otherProcess.destroy();
-  await database.drop();
+useTestDatabase((made) => {
+  database = made;
+  db = database.open();
+  otherProcess = database.open();
 });
 beforeEach(async () => {
   shop = await seedShop(db);

@@ -7,21 +7,17 @@ import { applyStockBatch } from "../../src/db/stock.ts";
 import { withTenant } from "../../src/db/tenant.ts";
 import type { StockOperation } from "../../src/domain/stock/operation.ts";
 import { adjust, claim, reserve } from "../domain/stock/stock-builders.ts";
-import { createTestDatabase, type TestDatabase } from "../support/database.ts";
-import { openTestDatabase, type SeededShop, seedShop, seedSku, stockOf } from "../support/seed.ts";
+import { type SeededShop, seedShop, seedSku, stockOf } from "../support/seed.ts";
+import { type UsedTestDatabase, useTestDatabase } from "../support/use-test-database.ts";
 
-let database: TestDatabase;
+let database: UsedTestDatabase;
 let db: Database;
 let shop: SeededShop;
 
-beforeAll(async () => {
-  database = await createTestDatabase();
-  db = openTestDatabase(database.url);
+useTestDatabase(async (made) => {
+  database = made;
+  db = database.open();
   shop = await seedShop(db);
-});
-afterAll(async () => {
-  await db.destroy();
-  await database.drop();
 });
 
 const release = (order: string): StockOperation => ({

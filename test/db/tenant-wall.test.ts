@@ -1,32 +1,30 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import pg from "pg";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { type Database, openDatabase, refusePrivilegedLogin } from "../../src/db/connection.ts";
 import { withTenant } from "../../src/db/tenant.ts";
-import { createTestDatabase, type TestDatabase } from "../support/database.ts";
-import { openTestDatabase, type SeededShop, seedShop, seedSku } from "../support/seed.ts";
+import { type SeededShop, seedShop, seedSku } from "../support/seed.ts";
+import { type UsedTestDatabase, useTestDatabase } from "../support/use-test-database.ts";
 
-let database: TestDatabase;
+let database: UsedTestDatabase;
 let db: Database;
 let superuser: pg.Client;
 let ours: SeededShop;
 let theirs: SeededShop;
 
-beforeAll(async () => {
-  database = await createTestDatabase();
-  db = openTestDatabase(database.url);
-  superuser = new pg.Client({ connectionString: database.superuserUrl });
-  await superuser.connect();
+useTestDatabase(async (made) => {
+  database = made;
+  db = database.open();
   ours = await seedShop(db);
   theirs = await seedShop(db);
   await seedSku(db, ours, 5);
   await seedSku(db, theirs, 5);
 });
-afterAll(async () => {
-  await superuser.end();
-  await db.destroy();
-  await database.drop();
+beforeAll(async () => {
+  superuser = new pg.Client({ connectionString: database.superuserUrl });
+  await superuser.connect();
+  return () => superuser.end();
 });
 
 /** Every table and partition that holds a seller's rows, by the catalogue and not by a list that may grow old. */
@@ -131,16 +129,12 @@ describe("the tenant wall", () => {
   });
 
   test("lets those who only take deliveries in see no order, and the report write nothing", async () => {
-    const ingest = openTestDatabase(database.url, "cf_ingest");
-    const report = openTestDatabase(database.url, "cf_report");
-    try {
-      await expect(ingest.selectFrom("orders").selectAll().execute()).rejects.toThrow(/permission denied/);
-      await expect(report.deleteFrom("orders").execute()).rejects.toThrow(/permission denied/);
-      const sellers = await report.selectFrom("skus").select("tenant_id").distinct().execute();
-      expect(sellers).toHaveLength(2);
-    } finally {
-      await Promise.all([ingest.destroy(), report.destroy()]);
-    }
+    const ingest = database.open("cf_ingest");
+    const report = database.open("cf_report");
+    await expect(ingest.selectFrom("orders").selectAll().execute()).rejects.toThrow(/permission denied/);
+    await expect(report.deleteFrom("orders").execute()).rejects.toThrow(/permission denied/);
+    const sellers = await report.selectFrom("skus").select("tenant_id").distinct().execute();
+    expect(sellers).toHaveLength(2);
   });
 });
 

@@ -1,12 +1,12 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { Database } from "../../src/db/connection.ts";
 import { applyStockBatch } from "../../src/db/stock.ts";
 import type { SkuId } from "../../src/domain/ids.ts";
 import { available, effectOf, type MovementKind } from "../../src/domain/stock/movement.ts";
 import { decideOffer } from "../../src/domain/stock/offer.ts";
 import { level, StockInMemory } from "../domain/stock/stock-builders.ts";
-import { createTestDatabase, type TestDatabase } from "../support/database.ts";
-import { openTestDatabase, type SeededShop, seedShop, seedSku } from "../support/seed.ts";
+import { type SeededShop, seedShop, seedSku } from "../support/seed.ts";
+import { type UsedTestDatabase, useTestDatabase } from "../support/use-test-database.ts";
 import { blocksOf, readPage, tableAfter } from "./markdown.ts";
 import { type ExampleBatch, readExample, wordsOf } from "./stock-example.ts";
 
@@ -57,24 +57,20 @@ test("the table of movements gives every kind the effect it has", () => {
 });
 
 describe("in the database", () => {
-  let database: TestDatabase;
+  let database: UsedTestDatabase;
   let db: Database;
   let shop: SeededShop;
   let skuId: SkuId;
   const last = async () => (await readExample()).at(-1)!;
 
-  beforeAll(async () => {
-    database = await createTestDatabase();
-    db = openTestDatabase(database.url);
+  useTestDatabase(async (made) => {
+    database = made;
+    db = database.open();
     shop = await seedShop(db);
     skuId = await seedSku(db, shop, 0);
     for (const batch of await readExample(shop.locationId)) {
       await applyStockBatch(db, shop.tenantId, skuId, batch.operations);
     }
-  });
-  afterAll(async () => {
-    await db.destroy();
-    await database.drop();
   });
 
   /** A query of the page, found by what it reads, with psql's variables filled in. */

@@ -9,33 +9,33 @@ import type { StockOperation } from "../../src/domain/stock/operation.ts";
 import { outboxClasses, workOffOutbox } from "../../src/intake/outbox.ts";
 import type { RunningWorkers } from "../../src/workers.ts";
 import { skuWorkflowId } from "../../src/workflows/addressing.ts";
-import { createTestDatabase, type TestDatabase } from "../support/database.ts";
-import { openTestDatabase, type SeededShop, seedShop, seedSku, stockOf } from "../support/seed.ts";
+import { type SeededShop, seedShop, seedSku, stockOf } from "../support/seed.ts";
 import { type TestTemporal, testTemporal } from "../support/temporal.ts";
 import { until } from "../support/until.ts";
+import { type UsedTestDatabase, useTestDatabase } from "../support/use-test-database.ts";
 import { noChannel, silent, startTestWorkers } from "../support/workers.ts";
 
 /** What only the memory of a lost run knew, rebuilt from Postgres. */
-let database: TestDatabase;
+let database: UsedTestDatabase;
 let db: Database;
 let dispatcherDb: Database;
 let temporal: TestTemporal;
 let workers: RunningWorkers;
 let shop: SeededShop;
 
-beforeAll(async () => {
-  database = await createTestDatabase();
-  db = openTestDatabase(database.url);
-  dispatcherDb = openTestDatabase(database.url, "cf_dispatcher");
+useTestDatabase(async (made) => {
+  database = made;
+  db = database.open();
+  dispatcherDb = database.open("cf_dispatcher");
   shop = await seedShop(db);
+});
+beforeAll(async () => {
   temporal = await testTemporal();
   workers = await startTestWorkers(temporal, db, noChannel);
 });
 afterAll(async () => {
   await workers.stop();
   await temporal.close();
-  await Promise.all([db.destroy(), dispatcherDb.destroy()]);
-  await database.drop();
 });
 
 const reserve = (order: number): StockOperation => ({

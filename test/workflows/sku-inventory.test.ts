@@ -9,23 +9,23 @@ import { bundleWorkflows, type RunningWorkers } from "../../src/workers.ts";
 import { skuWorkflowId, taskQueues } from "../../src/workflows/addressing.ts";
 import { applyOperations, type SkuInput } from "../../src/workflows/messages.ts";
 import { adjust, claim, reserve } from "../domain/stock/stock-builders.ts";
-import { createTestDatabase, type TestDatabase } from "../support/database.ts";
-import { openTestDatabase, type SeededShop, seedShop, seedSku, stockOf } from "../support/seed.ts";
+import { type SeededShop, seedShop, seedSku, stockOf } from "../support/seed.ts";
 import { type TestTemporal, testTemporal } from "../support/temporal.ts";
 import { findReplayFailures, historiesOf, recordWhenAsked } from "../support/histories.ts";
+import { useTestDatabase } from "../support/use-test-database.ts";
 import { noChannel, silent, startTestWorkers } from "../support/workers.ts";
 
-let database: TestDatabase;
 let db: Database;
 let shop: SeededShop;
 let temporal: TestTemporal;
 let workers: RunningWorkers;
 let activities: ReturnType<typeof createStockActivities>;
 
-beforeAll(async () => {
-  database = await createTestDatabase();
-  db = openTestDatabase(database.url);
+useTestDatabase(async (database) => {
+  db = database.open();
   shop = await seedShop(db);
+});
+beforeAll(async () => {
   temporal = await testTemporal();
   workers = await startTestWorkers(temporal, db, noChannel);
   activities = createStockActivities({
@@ -38,8 +38,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await workers.stop();
   await temporal.close();
-  await db.destroy();
-  await database.drop();
 });
 
 const request = (skuId: SkuId, operations: readonly StockOperation[]) =>

@@ -1,8 +1,8 @@
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import type { Database } from "../../../src/db/connection.ts";
 import { applyStockBatch } from "../../../src/db/stock.ts";
-import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
-import { openTestDatabase, type SeededShop, seedShop, seedSku, stockOf } from "../../support/seed.ts";
+import { type SeededShop, seedShop, seedSku, stockOf } from "../../support/seed.ts";
+import { useTestDatabase } from "../../support/use-test-database.ts";
 import { type ModelRequest, StockModel } from "./model.ts";
 import { operationOf, randomNumbers, randomRequest, worded } from "./model-steps.ts";
 import { claim, level, reserve, StockInMemory } from "./stock-builders.ts";
@@ -10,18 +10,12 @@ import { claim, level, reserve, StockInMemory } from "./stock-builders.ts";
 const isFull = process.env["CREATORFLOW_TEST_FULL"] === "yes";
 const seed = Number(process.env["CREATORFLOW_TEST_SEED"] ?? Date.now() % 2 ** 31);
 
-let database: TestDatabase;
 let db: Database;
 let shop: SeededShop;
 
-beforeAll(async () => {
-  database = await createTestDatabase();
-  db = openTestDatabase(database.url);
+useTestDatabase(async (database) => {
+  db = database.open();
   shop = await seedShop(db);
-});
-afterAll(async () => {
-  await db.destroy();
-  await database.drop();
 });
 
 function randomBatch(random: (below: number) => number, orders: number, earlier: readonly ModelRequest[]) {
