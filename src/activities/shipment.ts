@@ -2,7 +2,8 @@ import { setTimeout as wait } from "node:timers/promises";
 import { crashPoint } from "../crash-points.ts";
 import { beginEffects, finishEffects, withdrawEffects } from "../db/effects.ts";
 import { withTenant } from "../db/tenant.ts";
-import type { ChannelOrderId, ChannelPackageId } from "../domain/ids.ts";
+import type { ChannelPackageId } from "../domain/ids.ts";
+import type { ChannelOrder } from "../domain/order/channel-order.ts";
 import type { ShipmentResult } from "../domain/order/decide.ts";
 import { isArranged } from "../domain/order/transitions.ts";
 import { ChannelFailure } from "../integrations/ports/failure.ts";
@@ -10,7 +11,7 @@ import type { ItemResult, ShopKey } from "../integrations/ports/sales-channel.ts
 import { createCoalescer } from "./coalescer.ts";
 import type { ActivityDependencies } from "./dependencies.ts";
 import { asActivityFailure } from "./failures.ts";
-import type { CancelRequestToChannel, CancelResult, ShipmentRequest } from "./order-report.ts";
+import type { CancelRequestToChannel, CancelResult, OrderKey, ShipmentRequest } from "./order-report.ts";
 
 /** TikTok Shop arranges at most 50 packages a call. */
 const packagesPerCallMaximum = 50;
@@ -19,28 +20,31 @@ const lingerMilliseconds = 1_000;
 /** How long a call of ours waits for the shop's budget, holding its orders' slots, before they come again by themselves. */
 const budgetWaitMaximum = 2_000;
 
-export function createShipmentActivities({ db, channel }: ActivityDependencies) {
-  const arrange = createCoalescer<ShipmentRequest, ShipmentResult>({
+/** One package of an order. Each is an effect of its own, since an order may have more of them than one call takes. */
+interface PackageRequest extends OrderKey {
+  readonly packageId: ChannelPackageId;
+}
+
+export function createShipmentActivities({ db, channel }: Pick<ActivityDependencies, "db" | "channel">) {
+  const arrange = createCoalescer<PackageRequest, ShipmentResult>({
     itemsMaximum: packagesPerCallMaximum,
-    sizeMaximum: packagesPerCallMaximum,
-    sizeOf: ({ packageIds }) => packageIds.length,
     lingerMilliseconds,
     send: async (_shopId, requests) => {
       const results = await arrangeOnce(requests);
       return requests.map((request) => {
         const result = results.get(effectKeyOf(request));
-        if (result === undefined) throw new Error(`No result for order ${request.orderId}`);
+        if (result === undefined) throw new Error(`No result for package ${request.packageId}`);
         return result;
       });
     },
   });
 
   /**
-   * The channel has no idempotency key: what is about to be asked is written down first, and an order whose earlier
+   * The channel has no idempotency key: what is about to be asked is written down first, and a package whose earlier
    * attempt has no known outcome is read back before anything is asked again.
    */
   async function arrangeOnce(
-    requests: readonly ShipmentRequest[],
+    requests: readonly PackageRequest[],
   ): Promise<ReadonlyMap<string, ShipmentResult>> {
     const byKey = new Map(requests.map((request) => [effectKeyOf(request), request]));
     const [first] = requests;
@@ -55,8 +59,8 @@ export function createShipmentActivities({ db, channel }: ActivityDependencies) 
       ),
     );
     const results = new Map<string, ShipmentResult>();
-    const unclear: ShipmentRequest[] = [];
-    const open: ShipmentRequest[] = [];
+    const unclear: PackageRequest[] = [];
+    const open: PackageRequest[] = [];
     for (const [key, request] of byKey) {
       const effect = effects.get(key);
       if (effect?.state === "finished") results.set(key, effect.result);
@@ -64,11 +68,9 @@ export function createShipmentActivities({ db, channel }: ActivityDependencies) 
       else open.push(request);
     }
     const arranged = await findArranged(shop, unclear);
-    const asked = [...open, ...unclear.filter(({ orderId }) => !arranged.has(orderId))];
+    const asked = [...open, ...unclear.filter((request) => !arranged.has(request))];
     const ended = new Map<string, ShipmentResult>();
-    for (const request of unclear) {
-      if (arranged.has(request.orderId)) ended.set(effectKeyOf(request), arrangedResult(request));
-    }
+    for (const request of arranged) ended.set(effectKeyOf(request), arrangedResult(request));
     for (const [request, result] of await ask(shop, asked)) ended.set(effectKeyOf(request), result);
     crashPoint("shipment: channel asked, result not recorded");
     await withTenant(db, shop.tenantId, (transaction) =>
@@ -83,13 +85,13 @@ export function createShipmentActivities({ db, channel }: ActivityDependencies) 
 
   async function ask(
     shop: ShopKey,
-    requests: readonly ShipmentRequest[],
-  ): Promise<ReadonlyMap<ShipmentRequest, ShipmentResult>> {
+    requests: readonly PackageRequest[],
+  ): Promise<ReadonlyMap<PackageRequest, ShipmentResult>> {
     if (requests.length === 0) return new Map();
     crashPoint("shipment: written down, channel not asked");
     const answers = await callForPackages(
       shop,
-      requests.flatMap(({ packageIds }) => packageIds),
+      requests.map(({ packageId }) => packageId),
     ).catch(async (error: unknown) => {
       if (error instanceof ChannelFailure && !error.effectUnknown) {
         await withTenant(db, shop.tenantId, (transaction) =>
@@ -99,25 +101,23 @@ export function createShipmentActivities({ db, channel }: ActivityDependencies) 
       throw error;
     });
     const byPackage = new Map(answers.map((answer) => [answer.key, answer]));
-    const refusals = new Map<ShipmentRequest, string>();
+    const refusals = new Map<PackageRequest, string>();
     for (const request of requests) {
-      for (const packageId of request.packageIds) {
-        const answer = byPackage.get(packageId);
-        if (answer?.ok === true) continue;
-        refusals.set(
-          request,
-          answer === undefined
-            ? `The channel said nothing of package ${packageId}`
-            : `${answer.message} (${answer.channelCode})`,
-        );
-      }
+      const answer = byPackage.get(request.packageId);
+      if (answer?.ok === true) continue;
+      refusals.set(
+        request,
+        answer === undefined
+          ? `The channel said nothing of package ${request.packageId}`
+          : `${answer.message} (${answer.channelCode})`,
+      );
     }
     // "Already shipped" comes as a refusal, in words that change: the order itself tells.
     const arranged = await findArranged(shop, [...refusals.keys()]);
     return new Map(
       requests.map((request) => {
         const reason = refusals.get(request);
-        return reason === undefined || arranged.has(request.orderId)
+        return reason === undefined || arranged.has(request)
           ? [request, arrangedResult(request)]
           : [request, { arranged: false, reason }];
       }),
@@ -177,26 +177,35 @@ export function createShipmentActivities({ db, channel }: ActivityDependencies) 
     }
   }
 
-  /** Which of the orders the channel itself says are arranged or further. */
+  /** Which of the packages the channel itself says are arranged or further. */
   async function findArranged(
     shop: ShopKey,
-    requests: readonly ShipmentRequest[],
-  ): Promise<ReadonlySet<ChannelOrderId>> {
+    requests: readonly PackageRequest[],
+  ): Promise<ReadonlySet<PackageRequest>> {
     if (requests.length === 0) return new Set();
-    const fetched = await channel.fetchOrders(
-      shop,
-      requests.map(({ orderId }) => orderId),
-      1,
+    const orderIds = [...new Set(requests.map(({ orderId }) => orderId))];
+    const fetched = await channel.fetchOrders(shop, orderIds, 1);
+    const orders = new Map(fetched.map(({ order }) => [order.orderId, order]));
+    return new Set(
+      requests.filter(({ orderId, packageId }) => {
+        const order = orders.get(orderId);
+        return order !== undefined && isPackageArranged(order, packageId);
+      }),
     );
-    return new Set(fetched.filter(({ order }) => isArranged(order.status)).map(({ order }) => order.orderId));
   }
 
   return {
-    /** Arranges the shipment of an order's packages with the channel, once, together with other orders' in one call. */
-    async arrangeShipment(request: ShipmentRequest): Promise<ShipmentResult> {
-      return await arrange(request.shopId, request).catch((error: unknown) => {
-        throw asActivityFailure(error);
+    /** Arranges the shipment of an order's packages with the channel, each once, together with other orders' in one call. */
+    async arrangeShipment({ packageIds, ...order }: ShipmentRequest): Promise<ShipmentResult> {
+      // All are waited for, so that trying again does not meet packages that are still being asked for.
+      const outcomes = await Promise.allSettled(
+        packageIds.map((packageId) => arrange(order.shopId, { ...order, packageId })),
+      );
+      const results = outcomes.map((outcome) => {
+        if (outcome.status === "rejected") throw asActivityFailure(outcome.reason);
+        return outcome.value;
       });
+      return results.find(({ arranged }) => !arranged) ?? { arranged: true, packageIds };
     },
 
     /** Cancels the order at the channel as its seller. Asking again for an order that is cancelled is accepted. */
@@ -217,10 +226,18 @@ export function createShipmentActivities({ db, channel }: ActivityDependencies) 
   };
 }
 
-function effectKeyOf({ shopId, orderId, packageIds }: ShipmentRequest): string {
-  return `ship/${shopId}/${orderId}/${[...packageIds].sort().join("+")}`;
+function effectKeyOf({ shopId, orderId, packageId }: PackageRequest): string {
+  return `ship/${shopId}/${orderId}/${packageId}`;
 }
 
-function arrangedResult({ packageIds }: ShipmentRequest): ShipmentResult {
-  return { arranged: true, packageIds };
+function arrangedResult({ packageId }: PackageRequest): ShipmentResult {
+  return { arranged: true, packageIds: [packageId] };
+}
+
+/** While only some of an order's packages are arranged, its lines tell which. */
+function isPackageArranged(order: ChannelOrder, packageId: ChannelPackageId): boolean {
+  return (
+    isArranged(order.status) ||
+    order.lines.some((line) => line.packageId === packageId && isArranged(line.status))
+  );
 }

@@ -1,0 +1,170 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { createShipmentActivities } from "../../src/activities/shipment.ts";
+import type { Database } from "../../src/db/connection.ts";
+import { asId, type ChannelOrderId, type ChannelPackageId } from "../../src/domain/ids.ts";
+import { ChannelFailure } from "../../src/integrations/ports/failure.ts";
+import type { FetchedOrder, ItemResult, SalesChannel } from "../../src/integrations/ports/sales-channel.ts";
+import { aLine, snapshot } from "../domain/order/order-builders.ts";
+import { createTestDatabase, type TestDatabase } from "../support/database.ts";
+import { openTestDatabase, type SeededShop, seedShop } from "../support/seed.ts";
+import { until } from "../support/until.ts";
+
+type Shipping = Pick<SalesChannel, "arrangeShipments" | "fetchOrders">;
+
+const orderId = asId<"ChannelOrder">("576653688135258178");
+
+/** A channel with one order of many packages, which it arranges 50 at most a call. */
+class ChannelBooks implements Shipping {
+  readonly packageIds: readonly ChannelPackageId[];
+  /** How often each package was asked for, in the order of asking. */
+  readonly asked = new Map<ChannelPackageId, number>();
+  readonly callSizes: number[] = [];
+  readonly readBack: (readonly ChannelOrderId[])[] = [];
+  readonly #arranged = new Set<ChannelPackageId>();
+
+  constructor(packages: number) {
+    this.packageIds = Array.from({ length: packages }, (_, index) =>
+      asId<"ChannelPackage">(String(1_152_321_127_278_713_000n + BigInt(index))),
+    );
+  }
+
+  arrangeShipments(
+    _shop: unknown,
+    packageIds: readonly ChannelPackageId[],
+  ): Promise<readonly ItemResult<ChannelPackageId>[]> {
+    if (packageIds.length > 50) throw new Error(`${packageIds.length} packages in one call`);
+    this.callSizes.push(packageIds.length);
+    const results = packageIds.map((key): ItemResult<ChannelPackageId> => {
+      this.asked.set(key, (this.asked.get(key) ?? 0) + 1);
+      const repeated = this.#arranged.has(key);
+      this.#arranged.add(key);
+      return repeated
+        ? { key, ok: false, channelCode: "21011038", message: "shipped already" }
+        : { key, ok: true };
+    });
+    return Promise.resolve(results);
+  }
+
+  fetchOrders(_shop: unknown, orderIds: readonly ChannelOrderId[]): Promise<readonly FetchedOrder[]> {
+    this.readBack.push(orderIds);
+    const lines = this.packageIds.map((packageId, index) =>
+      aLine(String(index), {
+        packageId,
+        status: this.#arranged.has(packageId) ? "awaiting_collection" : "awaiting_shipment",
+      }),
+    );
+    const everything = this.#arranged.size === this.packageIds.length;
+    const order = snapshot(everything ? "awaiting_collection" : "partially_shipping", { orderId, lines });
+    return Promise.resolve([{ order, recipient: null, fetchBeganAt: new Date().toISOString() }]);
+  }
+}
+
+let database: TestDatabase;
+let db: Database;
+let shop: SeededShop;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  db = openTestDatabase(database.url);
+});
+afterAll(async () => {
+  await db.destroy();
+  await database.drop();
+});
+beforeEach(async () => {
+  shop = await seedShop(db);
+});
+
+/** A process of its own, which asks the channel for the whole order. */
+async function ship(channel: Shipping, packageIds: readonly ChannelPackageId[]) {
+  const process = createShipmentActivities({ db, channel: channel as SalesChannel });
+  return await process.arrangeShipment({
+    tenantId: shop.tenantId,
+    shopId: shop.shopId,
+    orderId,
+    packageIds,
+  });
+}
+
+const timesAsked = (books: ChannelBooks) =>
+  [...new Set(books.packageIds.map((packageId) => books.asked.get(packageId) ?? 0))].sort();
+
+describe("an order with more packages than one call takes", () => {
+  test("is shipped in several calls, each package once", async () => {
+    const books = new ChannelBooks(120);
+    const result = await ship(books, books.packageIds);
+    expect(result).toEqual({ arranged: true, packageIds: books.packageIds });
+    expect(books.callSizes).toEqual([50, 50, 20]);
+    expect(timesAsked(books)).toEqual([1]);
+  });
+
+  test("is not shipped again when the same is asked again", async () => {
+    const books = new ChannelBooks(60);
+    const first = await ship(books, books.packageIds);
+    expect(await ship(books, books.packageIds)).toEqual(first);
+    expect(timesAsked(books)).toEqual([1]);
+  });
+
+  test.each([
+    ["before the channel took it", false],
+    ["after the channel took it", true],
+  ])("is asked for the rest alone when its process dies in the second call, %s", async (_when, applied) => {
+    const books = new ChannelBooks(60);
+    let calls = 0;
+    const dying: Shipping = {
+      fetchOrders: (_shop, orderIds) => books.fetchOrders(_shop, orderIds),
+      arrangeShipments: async (_shop, packageIds) => {
+        calls += 1;
+        if (calls === 1 || applied) await books.arrangeShipments(_shop, packageIds);
+        return calls === 1
+          ? packageIds.map((key) => ({ key, ok: true }))
+          : await new Promise(() => undefined);
+      },
+    };
+    void ship(dying, books.packageIds);
+    await until("the second call is under way", () => Promise.resolve(calls === 2));
+    expect(await ship(books, books.packageIds)).toMatchObject({ arranged: true });
+    expect(timesAsked(books)).toEqual([1]);
+    expect(books.callSizes).toEqual([50, 10]);
+    expect(books.readBack).toEqual([[orderId]]);
+  });
+
+  test("fails as a whole when a call fails, and only that call is made again", async () => {
+    const books = new ChannelBooks(60);
+    let calls = 0;
+    const failing: Shipping = {
+      fetchOrders: (_shop, orderIds) => books.fetchOrders(_shop, orderIds),
+      arrangeShipments: async (_shop, packageIds) => {
+        calls += 1;
+        if (calls === 1) throw new ChannelFailure("unavailable", "HTTP 503");
+        return await books.arrangeShipments(_shop, packageIds);
+      },
+    };
+    await expect(ship(failing, books.packageIds)).rejects.toMatchObject({ type: "channel_unavailable" });
+    expect(books.asked.size).toBe(10);
+    expect(await ship(failing, books.packageIds)).toMatchObject({ arranged: true });
+    expect(timesAsked(books)).toEqual([1]);
+  });
+
+  test("is refused with the reason of the package that the channel refuses, and the others leave", async () => {
+    const books = new ChannelBooks(60);
+    const [, bad] = books.packageIds;
+    const picky: Shipping = {
+      fetchOrders: (_shop, orderIds) => books.fetchOrders(_shop, orderIds),
+      arrangeShipments: async (_shop, packageIds) => [
+        ...(await books.arrangeShipments(
+          _shop,
+          packageIds.filter((packageId) => packageId !== bad),
+        )),
+        ...(packageIds.includes(bad!)
+          ? [{ key: bad!, ok: false, channelCode: "21011001", message: "too heavy" } as const]
+          : []),
+      ],
+    };
+    expect(await ship(picky, books.packageIds)).toEqual({ arranged: false, reason: "too heavy (21011001)" });
+    expect(books.asked.size).toBe(59);
+    // When something has changed, the rest is asked for, and nothing of what has left.
+    expect(await ship(books, books.packageIds)).toMatchObject({ arranged: true });
+    expect(timesAsked(books)).toEqual([1]);
+  });
+});
