@@ -106,23 +106,24 @@ describe("an order with more packages than one call takes", () => {
   });
 
   test.each([
-    ["before the channel took it", false],
-    ["after the channel took it", true],
-  ])("is asked for the rest alone when its process dies in the second call, %s", async (_when, applied) => {
+    ["first call, before the channel took it", 1, false],
+    ["first call, after the channel took it", 1, true],
+    ["second call, before the channel took it", 2, false],
+    ["second call, after the channel took it", 2, true],
+  ])("is asked for the rest alone when its process dies in the %s", async (_when, dies, applied) => {
     const books = new ChannelBooks(60);
     let calls = 0;
     const dying: Shipping = {
       fetchOrders: (_shop, orderIds) => books.fetchOrders(_shop, orderIds),
       arrangeShipments: async (_shop, packageIds) => {
         calls += 1;
-        if (calls === 1 || applied) await books.arrangeShipments(_shop, packageIds);
-        return calls === 1
-          ? packageIds.map((key) => ({ key, ok: true }))
-          : await new Promise(() => undefined);
+        const died = calls === dies;
+        const results = died && !applied ? [] : await books.arrangeShipments(_shop, packageIds);
+        return died ? await new Promise(() => undefined) : results;
       },
     };
     void ship(dying, books.packageIds);
-    await until("the second call is under way", () => Promise.resolve(calls === 2));
+    await until(`call ${dies} is under way`, () => Promise.resolve(calls === dies));
     expect(await ship(books, books.packageIds)).toMatchObject({ arranged: true });
     expect(timesAsked(books)).toEqual([1]);
     expect(books.callSizes).toEqual([50, 10]);
