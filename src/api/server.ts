@@ -2,30 +2,21 @@ import closeWithGrace from "close-with-grace";
 import { sql } from "kysely";
 import { configOrExit, loadProcessConfig } from "../config.ts";
 import { armCrashPoint } from "../crash-points.ts";
-import { type Database, openDatabase, refusePrivilegedLogin } from "../db/connection.ts";
+import { type Database, refusePrivilegedLogin } from "../db/connection.ts";
 import { migrationNames } from "../db/migrate.ts";
 import { readSystemFacts } from "../db/read-models/metrics.ts";
 import { createLogger } from "../logger.ts";
 import { createApiMetrics, mayReadMetrics } from "../metrics.ts";
 import { lazyClient, temporalServer } from "../temporal.ts";
 import { buildApp } from "./app.ts";
+import { openApiDatabases } from "./databases.ts";
 
 /** The API process: config → adapters → app → listen, drained on SIGTERM. */
 const config = configOrExit(loadProcessConfig);
 armCrashPoint(config.crashPoint);
 const logger = createLogger({ level: config.logLevel, service: "api" });
 const { url, poolSize } = config.database;
-const db = openDatabase({ url, role: "cf_app", poolSize });
-// TikTok Shop waits for 3 seconds: a slower insert helps nobody, and "try again" must be said in time.
-const ingestDb = openDatabase({
-  url,
-  role: "cf_ingest",
-  poolSize,
-  statementTimeoutMilliseconds: 1_500,
-  connectTimeoutMilliseconds: 1_000,
-});
-// One connection that sees all sellers and writes nothing, for the figures.
-const reportDb = openDatabase({ url, role: "cf_report", poolSize: 1, statementTimeoutMilliseconds: 5_000 });
+const { db, ingestDb, reportDb } = openApiDatabases(url, poolSize);
 await refusePrivilegedLogin(db);
 
 const server = temporalServer(config);

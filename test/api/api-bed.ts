@@ -11,7 +11,7 @@ import { withTenant } from "../../src/db/tenant.ts";
 import { upsertUser, type UserRole } from "../../src/db/users.ts";
 import { asId, type ShopId, type SkuId, type TenantId, type UserId } from "../../src/domain/ids.ts";
 import { takeInListing } from "../../src/db/catalogue.ts";
-import { createTestDatabase } from "../support/database.ts";
+import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 
 export const tiktokApp = { key: "abcdef", secret: "123", previousSecret: "old secret" };
 export const password = "correct horse battery staple";
@@ -30,8 +30,14 @@ export interface Seller {
 
 export type ApiBed = Awaited<ReturnType<typeof startApiBed>>;
 
-/** The API on a database of its own; without a Temporal client of the test's it has one that reaches nothing. */
-export async function startApiBed(overrides: Partial<ApiDependencies> = {}) {
+/**
+ * The API on a database of its own. Who needs to know the database to say what is other closes that; without a Temporal client of the test's it has one that reaches nothing.
+ */
+export async function startApiBed(
+  overrides:
+    | Partial<ApiDependencies>
+    | ((database: TestDatabase) => Partial<ApiDependencies> | Promise<Partial<ApiDependencies>>) = {},
+) {
   const database = await createTestDatabase();
   const db = openDatabase({ url: database.url, role: "cf_app", poolSize: 8 });
   const ingestDb = openDatabase({ url: database.url, role: "cf_ingest", poolSize: 4 });
@@ -52,7 +58,7 @@ export async function startApiBed(overrides: Partial<ApiDependencies> = {}) {
     temporalUiUrl: "http://127.0.0.1:8233",
     findPendingMigrations: () => Promise.resolve([]),
     rateLimits: { globalPerMinute: 1e6, userPerMinute: 1e6, addressPerMinute: 1e6 },
-    ...overrides,
+    ...(typeof overrides === "function" ? await overrides(database) : overrides),
   };
   const app = await buildApp(dependencies);
   await app.ready();

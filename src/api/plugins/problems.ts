@@ -131,7 +131,8 @@ function frameworkProblem(error: unknown): Problem | null {
 
 const unavailableCodes =
   /^(08|28|3D|53|57|58)|^(40001|40P01|55P03)$|^(ECONNREFUSED|ECONNRESET|ETIMEDOUT|EPIPE|ENOTFOUND)$/;
-const unavailableMessages = /timeout exceeded when trying to connect|connection terminated|not queryable/i;
+const unavailableMessages =
+  /timeout exceeded when trying to connect|query read timeout|connection terminated|not queryable/i;
 
 /** The database is away, full, starting or too slow: the same request may succeed in a moment. */
 function isUnavailable(error: unknown): boolean {
