@@ -1,6 +1,12 @@
 import cookie from "@fastify/cookie";
 import helmet from "@fastify/helmet";
-import fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from "fastify";
+import fastify, {
+  type FastifyBaseLogger,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  LogController,
+} from "fastify";
 import { serializerCompiler, validatorCompiler } from "fastify-type-provider-zod";
 import { randomUUID } from "node:crypto";
 import { AccessTokens } from "./auth/access-tokens.ts";
@@ -37,7 +43,11 @@ export async function buildApp(dependencies: ApiDependencies): Promise<FastifyIn
     requestTimeout: 30_000,
     forceCloseConnections: "idle",
     routerOptions: { maxParamLength: 200 },
-    frameworkErrors: (error, request, reply) => void sendProblem(error, request, reply),
+    // No hook meets these: what is not well formed has no route.
+    frameworkErrors: (error, request, reply) => {
+      void sendProblem(error, request, reply);
+      logAnswer(request, reply);
+    },
   });
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
@@ -77,21 +87,25 @@ function nameRequests(app: FastifyInstance): void {
     done();
   });
   app.addHook("onResponse", (request, reply, done) => {
-    // Webhooks come by the hundred, and each is a row that tells more: only a refused one is worth a line.
-    const isQuiet = reply.statusCode < 300 && request.routeOptions.url?.startsWith("/webhooks/") === true;
-    request.log[isQuiet ? "debug" : "info"](
-      {
-        method: request.method,
-        route: request.routeOptions.url ?? "(none)",
-        status: reply.statusCode,
-        operation: request.routeOptions.schema?.operationId ?? null,
-        duration: Math.round(reply.elapsedTime),
-        userId: request.session?.userId ?? null,
-      },
-      "answered",
-    );
+    logAnswer(request, reply);
     done();
   });
+}
+
+function logAnswer(request: FastifyRequest, reply: FastifyReply): void {
+  // Webhooks come by the hundred, and each is a row that tells more: only a refused one is worth a line.
+  const isQuiet = reply.statusCode < 300 && request.routeOptions.url?.startsWith("/webhooks/") === true;
+  request.log[isQuiet ? "debug" : "info"](
+    {
+      method: request.method,
+      route: request.routeOptions.url ?? "(none)",
+      status: reply.statusCode,
+      operation: request.routeOptions.schema?.operationId ?? null,
+      duration: Math.round(reply.elapsedTime),
+      userId: request.session?.userId ?? null,
+    },
+    "answered",
+  );
 }
 
 /**

@@ -16,7 +16,7 @@ import { Problem, problemKindOf } from "./problem.ts";
 
 const leaseSeconds = 30;
 
-type KeyedRequest = Pick<FastifyRequest, "method" | "url" | "id" | "session"> & {
+type KeyedRequest = Pick<FastifyRequest, "method" | "url" | "id" | "session" | "log"> & {
   readonly body: unknown;
   readonly headers: { readonly "idempotency-key": string };
 };
@@ -61,9 +61,12 @@ export async function answerOnce<Schema extends z.ZodType>(
       crashPoint("key: claimed, nothing done");
       break;
   }
+  const effectId = `${tenantId}:${key}`;
+  // The ledger and the workflow know the effect; by this line a request id leads there.
+  request.log.info({ effectId, userId }, "effect asked for");
   let body: z.output<Schema>;
   try {
-    body = await effect(`${tenantId}:${key}`);
+    body = await effect(effectId);
   } catch (error) {
     if (error instanceof Problem && error.status < 500) {
       const answer = { status: error.status, body: problemBody(error, request) };

@@ -54,12 +54,14 @@ const bodies: Readonly<Record<string, object>> = {
 
 let bed: ApiBed;
 let seller: Seller;
+/** By how much the API's clock is wrong, in milliseconds. */
+let clockShift = 0;
 let document: Document;
 let operations: readonly (readonly [string, Operation])[];
 const headersOf = new Map<Role, { authorization: string }>();
 
 beforeAll(async () => {
-  bed = await startApiBed();
+  bed = await startApiBed({ now: () => new Date(Date.now() + clockShift) });
   seller = await bed.addSeller();
   for (const role of roles) headersOf.set(role, await bed.signIn(seller, role));
   document = (await bed.app.inject("/docs/json")).json<Document>();
@@ -82,6 +84,45 @@ async function call(route: string, headers: Record<string, string> = {}, id: str
     headers: { "idempotency-key": randomUUID(), ...headers },
     ...(bodies[route] === undefined ? {} : { payload: bodies[route] }),
   });
+}
+
+/** A row of the seller's for each kind of address. */
+async function addRows(): Promise<Readonly<Record<string, string>>> {
+  const orderId = String(Date.now());
+  const deliveryId = randomUUID();
+  await bed.superuser.query(
+    `insert into orders (tenant_id, shop_id, channel_order_id, status, channel_status, next_step, snapshot_version, shipping,
+       currency, total_minor, ordered_at)
+     values ($1, $2, $3, 'pending', 'unpaid', 'Waits for payment.', 1, 'channel', 'GBP', 100, now())`,
+    [seller.tenantId, seller.shopId, orderId],
+  );
+  await bed.superuser.query(
+    `insert into webhook_deliveries (id, tenant_id, shop_id, channel, sender, dedupe_key, topic, channel_order_id, body, headers, state)
+     values ($1, $2, $3, 'tiktok-shop', 'x', 'x', 1, $4, '', '{}', 'parked')`,
+    [deliveryId, seller.tenantId, seller.shopId, orderId],
+  );
+  return {
+    "/products/{id}": await bed.addSku(seller),
+    "/orders/{id}": orderId,
+    "/deliveries/{id}": deliveryId,
+  };
+}
+
+/** What every table holds, besides the record of who was refused. */
+async function fingerprint(): Promise<ReadonlyMap<string, string>> {
+  const { rows } = await bed.superuser.query<{ name: string }>(
+    `select relname as name from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'p')
+       and not relispartition and relname not in ('inventory_audit_log', 'webhook_rejections') order by relname`,
+  );
+  expect(rows.length).toBeGreaterThan(20);
+  const prints = new Map<string, string>();
+  for (const { name } of rows) {
+    const { rows: printed } = await bed.superuser.query<{ print: string }>(
+      `select count(*) || ' ' || coalesce(md5(string_agg(line::text, '' order by line::text)), '') as print from ${name} as line`,
+    );
+    prints.set(name, printed[0]?.print ?? "");
+  }
+  return prints;
 }
 
 describe("the OpenAPI document", () => {
@@ -126,13 +167,42 @@ describe("the OpenAPI document", () => {
 });
 
 describe("who may call what", () => {
-  test("without a token every route that is not public answers 401 with a problem", async () => {
+  test("whoever may not is answered 401, 403 or 404 as the contract says, and nothing is changed", async () => {
+    const rows = await addRows();
+    const stranger = await bed.signIn(await bed.addSeller());
+    clockShift = -86_400_000;
+    const expired = await bed.signIn(seller);
+    clockShift = 0;
+    const before = await fingerprint();
+    let asked = 0;
     for (const [route] of operations) {
-      const response = await call(route);
-      const isOpen = allowed[route] === "everybody" && route !== "POST /api/auth/refresh";
-      if (isOpen) expect(response.statusCode, route).not.toBe(403);
-      else expect(response.statusCode, route).toBe(401);
+      const rule = allowed[route];
+      if (rule === "everybody") continue;
+      const id = Object.entries(rows).find(([path]) => route.includes(path))?.[1];
+      const isOfRow = route.includes("{id}");
+      expect(id !== undefined, `${route} has a row of ours`).toBe(isOfRow);
+      const callers: readonly (readonly [string, Record<string, string>, number])[] = [
+        ["nobody", {}, 401],
+        ["a token of nonsense", { authorization: "Bearer a.b.c" }, 401],
+        ["an expired token", expired, 401],
+        ...(rule === "channel" ? [["an admin", headersOf.get("admin") ?? {}, 401] as const] : []),
+        ...roles
+          .filter((role) => Array.isArray(rule) && !rule.includes(role))
+          .map((role) => [role, headersOf.get(role) ?? {}, 403] as const),
+        ...(isOfRow ? [["another seller's admin", stranger, 404] as const] : []),
+      ];
+      for (const [who, headers, status] of callers) {
+        const response = await call(route, headers, id);
+        expect(response.statusCode, `${who}: ${route}: ${response.body}`).toBe(status);
+        expect(problemSchema.parse(response.json()).requestId).toBe(response.headers["x-request-id"]);
+        asked += 1;
+      }
+      // The same request of one who may finds the row: only the caller was wrong.
+      if (!isOfRow || !route.startsWith("GET")) continue;
+      expect((await call(route, headersOf.get("admin"), id)).statusCode, route).toBe(200);
     }
+    expect(asked).toBeGreaterThan(operations.length * 3);
+    expect(await fingerprint()).toEqual(before);
   });
 
   test.each(roles)("%s may call exactly the routes that the table allows", async (role) => {
