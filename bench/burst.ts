@@ -5,10 +5,11 @@ import { z } from "zod";
 import { inheritedEnvironment } from "../src/embedded/environment.ts";
 import { until } from "../test/support/until.ts";
 import type { Benchmark } from "./benchmark.ts";
-import { secondsBetween } from "./processor-time.ts";
+import { repeated } from "./harness.ts";
+import { processorFigures, secondsBetween } from "./processor-time.ts";
 import { compareTo, type Figure, quantileOf } from "./report.ts";
 import type { SimulatedOrder } from "./simulator.ts";
-import { type BenchStack, describeRateBudget, startStack } from "./stack.ts";
+import { type BenchStack, describeRateBudget, onStack } from "./stack.ts";
 
 /**
  * A video goes viral: 1,000 orders in one instant for three SKUs, on everything as `npm start` runs it, the demo's steady
@@ -20,21 +21,17 @@ export const burst: Benchmark = {
   title: "1,000 orders in one instant on the embedded stack",
   async run({ runs, short }) {
     const size = short ? { orders: 100, stock: 50 } : { orders: 1_000, stock: 500 };
-    const found: Figure[][] = [];
     const budgets: string[] = [];
-    for (let run = 0; run < runs; run += 1) {
-      const stack = await startStack({ timeScale: demoTimeScale, demoOrders: true });
-      try {
+    const found = await repeated(runs, () =>
+      onStack({ timeScale: demoTimeScale, demoOrders: true }, async (stack) => {
         budgets.push(await describeRateBudget(stack));
         const fresh = await measure(stack, "fresh", size);
         budgets.push(await describeRateBudget(stack));
         const warm = await measure(stack, "warm", size);
         budgets.push(await describeRateBudget(stack));
-        found.push([...fresh, ...warm]);
-      } finally {
-        await stack.stop();
-      }
-    }
+        return [...fresh, ...warm];
+      }),
+    );
     return {
       settings: {
         "orders at once, all in flight": size.orders,
@@ -104,9 +101,7 @@ async function measure(
     figure("shipping call accepted after, p95", "s", quantileOf(shipped, 0.95)),
     figure("shipping call accepted after, last", "s", quantileOf(shipped, 1)),
     // Until the last order is shipped, the demo's other orders included.
-    ...[...used].map(([name, seconds]) =>
-      figure(`processor: ${name}`, "ms an order", (seconds * 1_000) / orders),
-    ),
+    ...processorFigures(`${start}: processor: `, used, "ms an order", orders),
   ];
 }
 

@@ -11,14 +11,14 @@ import type { StockAnswer } from "../src/domain/stock/operation.ts";
 import type { IntakeDependencies } from "../src/intake/dependencies.ts";
 import { takeOrders } from "../src/intake/take-orders.ts";
 import type { FetchedOrder } from "../src/integrations/ports/sales-channel.ts";
-import { bundleWorkflows, startWorkers } from "../src/workers.ts";
 import { type SeededShop, seedShop, seedSku, seededWarehouse } from "../test/support/seed.ts";
 import { until } from "../test/support/until.ts";
 import { noChannel, silent } from "../test/support/workers.ts";
 import type { Benchmark } from "./benchmark.ts";
-import { secondsBetween } from "./processor-time.ts";
+import { repeated } from "./harness.ts";
+import { clocked, processorFigures } from "./processor-time.ts";
 import { compareTo, type Figure } from "./report.ts";
-import { type BenchServers, startServers, workerDependencies, workerPoolSize } from "./servers.ts";
+import { type BenchServers, onServers, workerDependencies, workerPoolSize } from "./servers.ts";
 
 /**
  * What the entities cost where they bring nothing: orders of two lines, spread so thin over 5,000 SKUs that hardly two meet
@@ -29,21 +29,12 @@ export const coldSkus: Benchmark = {
   name: "skus",
   title: "orders of two lines over 5,000 SKUs",
   async run({ runs, short }) {
-    const servers = await startServers();
-    try {
+    return await onServers(async (servers) => {
       const bed = await prepare(servers, short ? 200 : 5_000);
       const orders = short ? 20 : 400;
-      const found: Figure[][] = [];
-      try {
-        for (const way of bed.ways) await measure(bed, way, short ? 5 : 40);
-        for (let run = 0; run < runs; run += 1) {
-          const figures: Figure[] = [];
-          for (const way of bed.ways) figures.push(...(await measure(bed, way, orders)));
-          found.push(figures);
-        }
-      } finally {
-        await bed.close();
-      }
+      const found = await measureWays(bed, short ? 5 : 40)
+        .then(() => repeated(runs, () => measureWays(bed, orders)))
+        .finally(() => bed.close());
       return {
         settings: { "orders at once, all in flight": orders, SKUs: bed.codes.length },
         runs: found,
@@ -57,9 +48,7 @@ export const coldSkus: Benchmark = {
           ),
         ],
       };
-    } finally {
-      await servers.stop();
-    }
+    });
   },
 };
 
@@ -95,7 +84,6 @@ async function prepare(servers: BenchServers, skus: number): Promise<Bed> {
     "select channel_sku_id as code from listings where tenant_id = $1 order by channel_sku_id",
     [shop.tenantId],
   );
-  const bundle = await bundleWorkflows();
   const ways = ["through entities", "by row lock"].map((name, index) => ({
     name,
     queuePrefix: `way-${index}-`,
@@ -104,19 +92,11 @@ async function prepare(servers: BenchServers, skus: number): Promise<Bed> {
     ways.map(({ name, queuePrefix }) => {
       const dependencies = workerDependencies(servers, db, queuePrefix);
       const activities = createActivities(dependencies);
-      return startWorkers({
-        connection: servers.connection,
-        namespace: servers.namespace,
-        bundle,
-        activities:
-          name === "by row lock"
-            ? {
-                ...activities,
-                ...createOrderActivities(dependencies, (request) => reserveByRowLock(db, request)),
-              }
-            : activities,
-        queuePrefix,
-      });
+      const own =
+        name === "by row lock"
+          ? createOrderActivities(dependencies, (request) => reserveByRowLock(db, request))
+          : {};
+      return servers.startWorkers({ ...activities, ...own }, queuePrefix);
     }),
   );
   return {
@@ -159,13 +139,30 @@ async function reserveByRowLock(
   return operations.flatMap((wanted) => answers.get(wanted) ?? []);
 }
 
+async function measureWays(bed: Bed, orders: number): Promise<Figure[]> {
+  const figures: Figure[] = [];
+  for (const way of bed.ways) figures.push(...(await measure(bed, way, orders)));
+  return figures;
+}
+
 async function measure(bed: Bed, { name, intake }: Way, orders: number): Promise<Figure[]> {
   const fetched = Array.from({ length: orders }, () => orderOf(bed));
   const orderRefs = fetched.map(({ order }) => `${bed.shop.shopId}/${order.orderId}`);
-  const before = await bed.servers.processorSeconds();
-  const began = performance.now();
-  for (let start = 0; start < orders; start += ordersPerPage)
-    await takeOrders(intake, bed.shop, fetched.slice(start, start + ordersPerPage), () => "benchmark");
+  const { seconds, used } = await clocked(
+    () => bed.servers.processorSeconds(),
+    async () => {
+      for (let start = 0; start < orders; start += ordersPerPage)
+        await takeOrders(intake, bed.shop, fetched.slice(start, start + ordersPerPage), () => "benchmark");
+      await untilReserved(bed, orderRefs);
+    },
+  );
+  return [
+    { name, unit: "orders a second", value: orders / seconds },
+    ...processorFigures(`${name}: processor, `, used, "ms an order", orders),
+  ];
+}
+
+async function untilReserved(bed: Bed, orderRefs: readonly string[]): Promise<void> {
   await until(
     "both lines of every order are reserved",
     async () => {
@@ -173,20 +170,10 @@ async function measure(bed: Bed, { name, intake }: Way, orders: number): Promise
         "select from order_lines where stage = 'held' and order_id in (select id from orders where order_ref = any ($1))",
         [orderRefs],
       );
-      return rows.length === 2 * orders;
+      return rows.length === 2 * orderRefs.length;
     },
     { seconds: 120 },
   );
-  const seconds = (performance.now() - began) / 1_000;
-  const used = secondsBetween(before, await bed.servers.processorSeconds());
-  return [
-    { name, unit: "orders a second", value: orders / seconds },
-    ...[...used].map(([who, each]) => ({
-      name: `${name}: processor, ${who}`,
-      unit: "ms an order",
-      value: (each * 1_000) / orders,
-    })),
-  ];
 }
 
 function orderOf(bed: Bed): FetchedOrder {

@@ -1,12 +1,12 @@
 import { randomUUID } from "node:crypto";
 import { createActivities } from "../src/activities/index.ts";
 import { createStockActivities } from "../src/activities/stock.ts";
-import { bundleWorkflows, startWorkers } from "../src/workers.ts";
 import { skuWorkflowId } from "../src/workflows/addressing.ts";
 import { seedShop, seedSku } from "../test/support/seed.ts";
 import type { Benchmark } from "./benchmark.ts";
+import { repeated } from "./harness.ts";
 import { compareTo, type Figure, quantileOf } from "./report.ts";
-import { type BenchServers, startServers, workerDependencies, workerPoolSize } from "./servers.ts";
+import { type BenchServers, onServers, workerDependencies, workerPoolSize } from "./servers.ts";
 import { reservationOf } from "./stock.ts";
 
 /**
@@ -17,20 +17,11 @@ export const continueAsNew: Benchmark = {
   name: "continue",
   title: "waits of requests while a SKU continues as new under constant load",
   async run({ runs, short }) {
-    const servers = await startServers();
-    try {
-      const found: Figure[][] = [];
-      for (let run = 0; run < runs; run += 1) {
-        found.push(await measure(servers, `continue-${run}-`, short ? 3 : 40));
-      }
-      return {
-        settings: { senders, "requests in flight of each": 1 },
-        runs: found,
-        compare: (median) => [compareTo("wait, p99", median("wait, p99"), "ms", "at most", 300)],
-      };
-    } finally {
-      await servers.stop();
-    }
+    return await onServers(async (servers) => ({
+      settings: { senders, "requests in flight of each": 1 },
+      runs: await repeated(runs, (run) => measure(servers, `continue-${run}-`, short ? 3 : 40)),
+      compare: (median) => [compareTo("wait, p99", median("wait, p99"), "ms", "at most", 300)],
+    }));
   },
 };
 
@@ -41,13 +32,7 @@ async function measure(servers: BenchServers, queuePrefix: string, seconds: numb
   const shop = await seedShop(db);
   const skuId = await seedSku(db, shop, 1_000_000);
   const dependencies = workerDependencies(servers, db, queuePrefix);
-  const workers = await startWorkers({
-    connection: servers.connection,
-    namespace: servers.namespace,
-    bundle: await bundleWorkflows(),
-    activities: createActivities(dependencies),
-    queuePrefix,
-  });
+  const workers = await servers.startWorkers(createActivities(dependencies), queuePrefix);
   const series = randomUUID();
   const waits: number[] = [];
   let next = 0;

@@ -1,6 +1,6 @@
 import os from "node:os";
 import type { Benchmark, RunOptions } from "./benchmark.ts";
-import { machineNow, type Report, reportSchema, rowsOf } from "./report.ts";
+import { type Figure, machineNow, type Report, reportSchema, rowsOf } from "./report.ts";
 
 /** Runs a benchmark and makes its report. */
 export async function runBenchmark(benchmark: Benchmark, options: RunOptions): Promise<Report> {
@@ -23,4 +23,14 @@ export async function runBenchmark(benchmark: Benchmark, options: RunOptions): P
     rows,
     comparisons: findings.compare(median),
   });
+}
+
+/** Measures as often as was asked for, one after another. */
+export async function repeated(
+  runs: number,
+  measure: (run: number) => Promise<readonly Figure[]>,
+): Promise<(readonly Figure[])[]> {
+  const found: (readonly Figure[])[] = [];
+  for (let run = 0; run < runs; run += 1) found.push(await measure(run));
+  return found;
 }

@@ -6,9 +6,10 @@ import { findFreePort } from "../src/embedded/ports.ts";
 import { startOwn } from "../src/embedded/processes.ts";
 import { until } from "../test/support/until.ts";
 import type { Benchmark } from "./benchmark.ts";
-import { processorSeconds, secondsBetween } from "./processor-time.ts";
+import { repeated } from "./harness.ts";
+import { clocked, processorFigures, processorSeconds, type ProcessorSeconds } from "./processor-time.ts";
 import { compareTo, type Figure, quantileOf } from "./report.ts";
-import { type BenchStack, openRateBudget, startStack } from "./stack.ts";
+import { type BenchStack, onStack, openRateBudget } from "./stack.ts";
 
 /**
  * Webhooks taken in per second by the API, signed as TikTok Shop signs, beside a bare Fastify route that makes the same
@@ -19,20 +20,16 @@ export const ingest: Benchmark = {
   name: "ingest",
   title: "webhooks taken in per second, and how soon they are acknowledged",
   async run({ runs, short }) {
-    const stack = await startStack({ timeScale: 1, demoOrders: false });
-    try {
+    return await onStack({ timeScale: 1, demoOrders: false }, async (stack) => {
       const rateBudget = await openRateBudget(stack);
       const size = short
         ? { requests: 500, orders: 20, seconds: 2 }
         : { requests: 8_000, orders: 300, seconds: 15 };
-      const found: Figure[][] = [];
-      for (let run = 0; run < runs; run += 1) {
-        found.push([
-          ...(await measureRate(stack, "API", size.requests)),
-          ...(await measureBare(stack, size.requests)),
-          ...(await measureAcknowledgement(stack, size)),
-        ]);
-      }
+      const found = await repeated(runs, async () => [
+        ...(await measureRate(stack, size.requests)),
+        ...(await measureBare(stack, size.requests)),
+        ...(await measureAcknowledgement(stack, size)),
+      ]);
       return {
         settings: {
           "connections, each with one request in flight": connections,
@@ -52,9 +49,7 @@ export const ingest: Benchmark = {
           compareTo("acknowledged, p99", median("acknowledged, p99"), "ms", "at most", 250),
         ],
       };
-    } finally {
-      await stack.stop();
-    }
+    });
   },
 };
 
@@ -65,19 +60,13 @@ const credentialsSchema = z.object({ appKey: z.string(), appSecret: z.string(), 
 type Send = (body: string) => Promise<void>;
 
 /** What the API is sent to see how many it takes: nobody works these off, so that only their taking in is measured. */
-async function measureRate(stack: BenchStack, name: "API", requests: number): Promise<Figure[]> {
-  const { send, close, shopId } = await openSender(stack, stack.apiUrl);
-  await warmUp(stack, send, shopId, requests);
-  const before = await stack.processorSeconds();
-  const figures = await closedLoop(name, requests, send, shopId);
-  close();
-  const used = secondsBetween(before, await stack.processorSeconds());
-  await expectStored(stack, requests);
-  return [...figures, ...processorFigures(name, used, ["api", "postgres"], requests)];
+async function measureRate(stack: BenchStack, requests: number): Promise<Figure[]> {
+  return await measureRoute(stack, "API", stack.apiUrl, requests, ["api", "postgres"], () =>
+    stack.processorSeconds(),
+  );
 }
 
 async function measureBare(stack: BenchStack, requests: number): Promise<Figure[]> {
-  const name = "bare route";
   const port = await findFreePort();
   const { databaseUrl } = stack;
   const server = startOwn("bench/bare-ingest.ts", {
@@ -88,20 +77,40 @@ async function measureBare(stack: BenchStack, requests: number): Promise<Figure[
   try {
     const url = `http://127.0.0.1:${port}`;
     await until("the bare route answers", async () => (await fetch(url)).ok, { seconds: 60 });
-    const { send, close, shopId } = await openSender(stack, url);
-    await warmUp(stack, send, shopId, requests);
-    const before = await usedByBoth(stack);
-    const figures = await closedLoop(name, requests, send, shopId);
-    close();
-    const used = secondsBetween(before, await usedByBoth(stack));
-    await expectStored(stack, requests);
-    return [...figures, ...processorFigures(name, used, ["bare", "postgres"], requests)];
+    return await measureRoute(stack, "bare route", url, requests, ["bare", "postgres"], () =>
+      usedByBoth(stack),
+    );
   } finally {
     await server.stop();
   }
 }
 
-async function usedByBoth(stack: BenchStack): Promise<ReadonlyMap<string, number>> {
+async function measureRoute(
+  stack: BenchStack,
+  name: string,
+  url: string,
+  requests: number,
+  whose: readonly string[],
+  readProcessorSeconds: () => Promise<ProcessorSeconds>,
+): Promise<Figure[]> {
+  const { send, close, shopId } = await openSender(stack, url);
+  await warmUp(stack, send, shopId, requests);
+  let figures: Figure[] = [];
+  const { used } = await clocked(readProcessorSeconds, async () => {
+    figures = await closedLoop(name, requests, send, shopId);
+  });
+  close();
+  await expectStored(stack, requests);
+  const ofThese = new Map(
+    whose.flatMap((who) => {
+      const seconds = used.get(who);
+      return seconds === undefined ? [] : [[who, seconds]];
+    }),
+  );
+  return [...figures, ...processorFigures(`${name}: processor, `, ofThese, "ms for 1,000", requests)];
+}
+
+async function usedByBoth(stack: BenchStack): Promise<ProcessorSeconds> {
   return new Map([...(await stack.processorSeconds()), ...(await processorSeconds(process.pid))]);
 }
 
@@ -219,19 +228,4 @@ async function expectStored(stack: BenchStack, requests: number): Promise<void> 
     topicKept,
   ]);
   if (stored.length !== requests) throw new Error(`${stored.length} of ${requests} webhooks were stored`);
-}
-
-function processorFigures(
-  name: string,
-  used: ReadonlyMap<string, number>,
-  whose: readonly string[],
-  requests: number,
-): Figure[] {
-  return whose.flatMap((who) => {
-    const seconds = used.get(who);
-    if (seconds === undefined) return [];
-    return [
-      { name: `${name}: processor, ${who}`, unit: "ms for 1,000", value: (seconds * 1_000_000) / requests },
-    ];
-  });
 }

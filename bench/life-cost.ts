@@ -1,10 +1,10 @@
 import pMap from "p-map";
-import { until } from "../test/support/until.ts";
 import type { Benchmark } from "./benchmark.ts";
 import { actionKinds, actionsOf, costOfRun, type HistoryCost, sumOfCosts } from "./history-cost.ts";
-import { secondsBetween } from "./processor-time.ts";
+import { repeated } from "./harness.ts";
+import { clocked, processorFigures } from "./processor-time.ts";
 import { compareTo, type Figure } from "./report.ts";
-import { type BenchStack, openRateBudget, startStack } from "./stack.ts";
+import { type BenchStack, onStack, openRateBudget, untilCompleted } from "./stack.ts";
 
 /**
  * What an ordinary order's whole life costs, from its first webhook until it is completed: counted from the real
@@ -16,16 +16,13 @@ export const lifeCost: Benchmark = {
   name: "cost",
   title: "what an ordinary order's whole life costs",
   async run({ runs, short }) {
-    const stack = await startStack({ timeScale: 1, demoOrders: false, countStatements: true });
-    try {
+    return await onStack({ timeScale: 1, demoOrders: false, countStatements: true }, async (stack) => {
       const rateBudget = await openRateBudget(stack);
       await stack.query("create extension if not exists pg_stat_statements");
       const orders = short ? 4 : 20;
-      const found: Figure[][] = [];
-      for (let run = 0; run < runs; run += 1) found.push(await measure(stack, orders));
       return {
         settings: { orders, "one line each, SKUs": skusMaximum, "rate budget": rateBudget },
-        runs: found,
+        runs: await repeated(runs, () => measure(stack, orders)),
         compare: (median) => [
           compareTo("events an order", median("order: events"), "", "at most", 90),
           compareTo("actions an order", median("order: actions"), "", "at most", 24),
@@ -38,9 +35,7 @@ export const lifeCost: Benchmark = {
           ),
         ],
       };
-    } finally {
-      await stack.stop();
-    }
+    });
   },
 };
 
@@ -58,18 +53,19 @@ async function measure(stack: BenchStack, orders: number): Promise<Figure[]> {
   const skus = await stack.simulator.quietSkus(skusMaximum);
   await stack.query("select pg_stat_statements_reset()");
   const callsBefore = await stack.simulator.calls();
-  const secondsBefore = await stack.processorSeconds();
   const began = Date.now();
-  const orderIds = new Set(
-    await stack.simulator.placeBurst({
-      orders,
-      skuIds: skus.map(({ id }) => id),
-      durations,
-      overMs: orders * gapMilliseconds,
-    }),
+  const { used } = await clocked(
+    () => stack.processorSeconds(),
+    async () => {
+      const orderIds = await stack.simulator.placeBurst({
+        orders,
+        skuIds: skus.map(({ id }) => id),
+        durations,
+        overMs: orders * gapMilliseconds,
+      });
+      await untilCompleted(stack, orderIds);
+    },
   );
-  await untilClosed(stack, orderIds);
-  const used = secondsBetween(secondsBefore, await stack.processorSeconds());
   const calls = [...(await stack.simulator.calls())].map(
     ([endpoint, count]) => [endpoint, count - (callsBefore.get(endpoint) ?? 0)] as const,
   );
@@ -90,31 +86,9 @@ async function measure(stack: BenchStack, orders: number): Promise<Figure[]> {
       .filter(([, count]) => count > 0)
       .map(([endpoint, count]) => perOrder(`TikTok calls: ${endpoint}`, "an order", count)),
     // Quiet loops and servers use some of it; what an order costs in a rush is in the benchmark of orders.
-    ...[...used].map(([name, seconds]) => perOrder(`processor: ${name}`, "ms an order", seconds * 1_000)),
+    ...processorFigures("processor: ", used, "ms an order", orders),
   ];
 }
-
-async function untilClosed(stack: BenchStack, orderIds: ReadonlySet<string>): Promise<void> {
-  await until(
-    "every order is completed",
-    async () => {
-      const open = await stack.query(
-        "select from orders where channel_order_id = any ($1) and channel_status = 'completed'",
-        [[...orderIds]],
-      );
-      return open.length === orderIds.size;
-    },
-    { seconds: 300 },
-  );
-  await until(
-    "every order's workflow has ended",
-    async () =>
-      (await stack.client.workflow.count(`${ofOrders} and ExecutionStatus = 'Running'`)).count === 0,
-    { seconds: 60 },
-  );
-}
-
-const ofOrders = "WorkflowType = 'orderLifecycle'";
 
 async function countHistories(stack: BenchStack, since: number, orders: number): Promise<Figure[]> {
   const byType = new Map<string, HistoryCost[]>();

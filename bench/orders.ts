@@ -1,13 +1,12 @@
-import { setTimeout as pause } from "node:timers/promises";
 import pMap from "p-map";
 import { z } from "zod";
 import { startOwn } from "../src/embedded/processes.ts";
-import { until } from "../test/support/until.ts";
 import type { Benchmark } from "./benchmark.ts";
 import { costOfRun, type HistoryCost, sumOfCosts } from "./history-cost.ts";
-import { type ProcessorSeconds, secondsBetween } from "./processor-time.ts";
+import { repeated } from "./harness.ts";
+import { clocked, processorFigures, type ProcessorSeconds, secondsBetween } from "./processor-time.ts";
 import { compareTo, type Figure } from "./report.ts";
-import { type BenchStack, openRateBudget, startStack } from "./stack.ts";
+import { type BenchStack, onStack, openRateBudget, untilCompleted } from "./stack.ts";
 
 /**
  * Orders per second, from placed at the simulated shop to completed: taken in by webhook, reserved, shipped through the
@@ -18,16 +17,14 @@ export const orderRate: Benchmark = {
   name: "orders",
   title: "orders taken, reserved, shipped and completed per second",
   async run({ runs, short }) {
-    const stack = await startStack({ timeScale: 1, demoOrders: false });
-    try {
+    return await onStack({ timeScale: 1, demoOrders: false }, async (stack) => {
       const orders = short ? 40 : 300;
       const rateBudget = await openRateBudget(stack);
       await measureOrders(stack, short ? 10 : 60);
-      const found: Figure[][] = [];
-      for (let run = 0; run < runs; run += 1) {
+      const found = await repeated(runs, async () => {
         const { figures, cost } = await measureOrders(stack, orders);
-        found.push([...figures, ...(await measureFloor(stack, orders, cost))]);
-      }
+        return [...figures, ...(await measureFloor(stack, orders, cost))];
+      });
       return {
         settings: {
           "orders at once, all in flight": orders,
@@ -51,9 +48,7 @@ export const orderRate: Benchmark = {
             : []),
         ],
       };
-    } finally {
-      await stack.stop();
-    }
+    });
   },
 };
 
@@ -76,18 +71,20 @@ async function measureOrders(
   orders: number,
 ): Promise<{ readonly figures: Figure[]; readonly cost: HistoryCost }> {
   const skus = await stack.simulator.quietSkus(skusMaximum);
-  const before = await stack.processorSeconds();
   const beganAt = Date.now();
-  const began = performance.now();
-  const orderIds = await stack.simulator.placeBurst({
-    orders,
-    skuIds: skus.map(({ id }) => id),
-    durations,
-    overMs: 0,
-  });
-  await untilClosed(stack, orderIds);
-  const seconds = (performance.now() - began) / 1_000;
-  const used = secondsBetween(before, await stack.processorSeconds());
+  let orderIds: readonly string[] = [];
+  const { seconds, used } = await clocked(
+    () => stack.processorSeconds(),
+    async () => {
+      orderIds = await stack.simulator.placeBurst({
+        orders,
+        skuIds: skus.map(({ id }) => id),
+        durations,
+        overMs: 0,
+      });
+      await untilCompleted(stack, orderIds);
+    },
+  );
   const cost = await meanCost(stack, orderIds.slice(0, sampleMaximum), beganAt);
   return {
     cost,
@@ -97,38 +94,11 @@ async function measureOrders(
       { name: "local activities", unit: "an order", value: cost.localActivities },
       { name: "activities", unit: "an order", value: cost.actions.activities },
       { name: "events", unit: "an order", value: cost.events },
-      ...[...used].map(([name, each]) => processorFigure(`processor: ${name}`, each, orders)),
+      ...processorFigures("processor: ", used, "ms an order", orders),
       ...(used.size === 0 ? [] : [processorFigure(processorAll, sumOfAll(used, "simulator"), orders)]),
     ],
   };
 }
-
-async function untilClosed(stack: BenchStack, orderIds: readonly string[]): Promise<void> {
-  await until(
-    "every order is completed",
-    async () => {
-      await pause(pollMilliseconds);
-      const [row] = await stack.query<{ completed: string }>(
-        "select count(*) as completed from orders where channel_order_id = any ($1) and channel_status = 'completed'",
-        [orderIds],
-      );
-      return Number(row?.completed) === orderIds.length;
-    },
-    { seconds: 600 },
-  );
-  await until(
-    "every order's workflow has ended",
-    async () => {
-      await pause(pollMilliseconds);
-      return (await stack.client.workflow.count(runningOrders)).count === 0;
-    },
-    { seconds: 120 },
-  );
-}
-
-/** Looking costs the servers something too. */
-const pollMilliseconds = 100;
-const runningOrders = "WorkflowType = 'orderLifecycle' and ExecutionStatus = 'Running'";
 
 async function meanCost(stack: BenchStack, orderIds: readonly string[], since: number): Promise<HistoryCost> {
   const [shop] = await stack.query<{ id: string }>("select id from shops where status = 'connected'");

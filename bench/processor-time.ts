@@ -1,4 +1,5 @@
 import fs from "node:fs/promises";
+import type { Figure } from "./report.ts";
 
 /** Seconds of processor time, user and system together, by the name that a process was started under. */
 export type ProcessorSeconds = ReadonlyMap<string, number>;
@@ -23,6 +24,34 @@ export async function processorSeconds(rootPid: number): Promise<ProcessorSecond
 /** What was used between two readings. */
 export function secondsBetween(before: ProcessorSeconds, after: ProcessorSeconds): ProcessorSeconds {
   return new Map([...after].map(([name, seconds]) => [name, seconds - (before.get(name) ?? 0)]));
+}
+
+/** Does some work: its seconds by the clock, and what was used meanwhile. */
+export async function clocked(
+  readProcessorSeconds: () => Promise<ProcessorSeconds>,
+  work: () => Promise<unknown>,
+): Promise<{ readonly seconds: number; readonly used: ProcessorSeconds }> {
+  const before = await readProcessorSeconds();
+  const began = performance.now();
+  await work();
+  const seconds = (performance.now() - began) / 1_000;
+  return { seconds, used: secondsBetween(before, await readProcessorSeconds()) };
+}
+
+const pieces = { "ms an order": 1, "ms for 1,000": 1_000 } as const;
+
+/** A figure for each process: its share of the work on one order, or on 1,000 of what was counted. */
+export function processorFigures(
+  prefix: string,
+  used: ProcessorSeconds,
+  unit: keyof typeof pieces,
+  count: number,
+): Figure[] {
+  return [...used].map(([name, seconds]) => ({
+    name: `${prefix}${name}`,
+    unit,
+    value: (seconds * 1_000 * pieces[unit]) / count,
+  }));
 }
 
 interface Process {

@@ -2,7 +2,7 @@ import fs from "node:fs/promises";
 import type { Client } from "@temporalio/client";
 import type { NativeConnection } from "@temporalio/worker";
 import pg from "pg";
-import type { ActivityDependencies } from "../src/activities/index.ts";
+import type { Activities, ActivityDependencies } from "../src/activities/index.ts";
 import { loadConfig } from "../src/config.ts";
 import { type Database, type DatabaseRole, openDatabase } from "../src/db/connection.ts";
 import { migrate } from "../src/db/migrate.ts";
@@ -11,6 +11,7 @@ import { startPostgres } from "../src/embedded/postgres.ts";
 import { startTemporal } from "../src/embedded/temporal.ts";
 import { findTemporal } from "../src/embedded/temporal-binary.ts";
 import { connectClient, connectNative, searchAttributes } from "../src/temporal.ts";
+import { bundleWorkflows, type RunningWorkers, startWorkers } from "../src/workers.ts";
 import { noChannel, silent } from "../test/support/workers.ts";
 import { type ProcessorSeconds, processorSeconds } from "./processor-time.ts";
 import { makeHome } from "./stack.ts";
@@ -26,6 +27,8 @@ export interface BenchServers {
   readonly namespace: string;
   /** Opens a pool that is closed with the servers. */
   openDatabase(role: DatabaseRole, poolSize: number): Database;
+  /** The product's Workers, in this process. Stop them before the servers. */
+  startWorkers(activities: Activities, queuePrefix: string): Promise<RunningWorkers>;
   /** Runs SQL as the superuser. */
   query<Row extends object>(statement: string, values?: readonly unknown[]): Promise<Row[]>;
   /** Of the servers, and of this process as `worker`. */
@@ -37,7 +40,17 @@ const namespace = "default";
 /** As many connections as the worker's pool has unless told otherwise. */
 export const workerPoolSize = loadConfig({}).database.poolSize;
 
-export async function startServers(): Promise<BenchServers> {
+/** Starts servers for a benchmark and ends them after it, however it ends. */
+export async function onServers<Result>(work: (servers: BenchServers) => Promise<Result>): Promise<Result> {
+  const servers = await startServers();
+  try {
+    return await work(servers);
+  } finally {
+    await servers.stop();
+  }
+}
+
+async function startServers(): Promise<BenchServers> {
   const home = await makeHome();
   const endings: (() => Promise<unknown>)[] = [() => fs.rm(home, { recursive: true, force: true })];
   const stop = async (): Promise<void> => {
@@ -59,6 +72,7 @@ export async function startServers(): Promise<BenchServers> {
     });
     superuser.on("error", () => undefined);
     endings.push(() => superuser.end());
+    const bundle = await bundleWorkflows();
     return {
       databaseUrl: postgres.url,
       client,
@@ -69,6 +83,8 @@ export async function startServers(): Promise<BenchServers> {
         endings.push(() => db.destroy());
         return db;
       },
+      startWorkers: (activities, queuePrefix) =>
+        startWorkers({ connection, namespace, bundle, activities, queuePrefix }),
       query: async <Row extends object>(statement: string, values: readonly unknown[] = []) =>
         (await superuser.query<Row>(statement, [...values])).rows,
       processorSeconds: readProcessorSeconds,

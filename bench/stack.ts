@@ -1,6 +1,7 @@
 import fs from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import type { Client } from "@temporalio/client";
 import pg from "pg";
 import { z } from "zod";
@@ -50,8 +51,21 @@ const runningSchema = z.object({
 const superuserSchema = z.object({ superuser: z.string() });
 const startSecondsMax = 120;
 
+/** Starts the product for a benchmark and ends it after that, however it ends. */
+export async function onStack<Result>(
+  options: StackOptions,
+  work: (stack: BenchStack) => Promise<Result>,
+): Promise<Result> {
+  const stack = await startStack(options);
+  try {
+    return await work(stack);
+  } finally {
+    await stack.stop();
+  }
+}
+
 /** Starts everything and waits until the demo shop is connected: its catalogue and stock are taken in then. */
-export async function startStack(options: StackOptions): Promise<BenchStack> {
+async function startStack(options: StackOptions): Promise<BenchStack> {
   const home = await makeHome();
   const environment = await environmentOf(home, options);
   let server: RunningProcess | null = null;
@@ -158,6 +172,34 @@ async function openStack(
     },
   };
 }
+
+/** Waits until these orders are completed and no order's workflow runs any more. */
+export async function untilCompleted(stack: BenchStack, orderIds: readonly string[]): Promise<void> {
+  await until(
+    "every order is completed",
+    async () => {
+      await pause(pollMilliseconds);
+      const [row] = await stack.query<{ completed: string }>(
+        "select count(*) as completed from orders where channel_order_id = any ($1) and channel_status = 'completed'",
+        [orderIds],
+      );
+      return Number(row?.completed) === orderIds.length;
+    },
+    { seconds: 600 },
+  );
+  await until(
+    "every order's workflow has ended",
+    async () => {
+      await pause(pollMilliseconds);
+      return (await stack.client.workflow.count(runningOrders)).count === 0;
+    },
+    { seconds: 120 },
+  );
+}
+
+/** Looking costs the servers something too. */
+const pollMilliseconds = 100;
+const runningOrders = "WorkflowType = 'orderLifecycle' and ExecutionStatus = 'Running'";
 
 /**
  * Lets the shop be asked as often as the product's ceiling allows, for benchmarks of our own speed. The simulator bears

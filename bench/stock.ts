@@ -6,12 +6,12 @@ import { applyStockBatch } from "../src/db/stock.ts";
 import type { Database } from "../src/db/connection.ts";
 import type { SkuId } from "../src/domain/ids.ts";
 import { operationIdOf, reservationIdOf, type StockOperation } from "../src/domain/stock/operation.ts";
-import { bundleWorkflows, startWorkers } from "../src/workers.ts";
 import { type SeededShop, seedShop, seedSku } from "../test/support/seed.ts";
 import type { Benchmark } from "./benchmark.ts";
-import { secondsBetween } from "./processor-time.ts";
+import { repeated } from "./harness.ts";
+import { clocked, processorFigures } from "./processor-time.ts";
 import { compareTo, type Figure, quantileOf } from "./report.ts";
-import { type BenchServers, startServers, workerDependencies, workerPoolSize } from "./servers.ts";
+import { type BenchServers, onServers, workerDependencies, workerPoolSize } from "./servers.ts";
 
 /**
  * Reservations per second on one SKU. Requests enter where an order's do, at the coalescer, and go through the entity.
@@ -22,8 +22,7 @@ export const stockRate: Benchmark = {
   name: "stock",
   title: "reservations per second on one SKU",
   async run({ runs, short }) {
-    const servers = await startServers();
-    try {
+    return await onServers(async (servers) => {
       const bed = await prepare(servers);
       const share = short ? 0.1 : 1;
       const load = {
@@ -32,20 +31,16 @@ export const stockRate: Benchmark = {
         single: { inFlight: singleConnections, operations: 6_000 * share },
         batches: { inFlight: batchOperations, operations: 60_000 * share },
       };
-      const found: Figure[][] = [];
-      try {
-        await warmUp(bed);
-        for (let run = 0; run < runs; run += 1) {
-          found.push([
+      const found = await warmUp(bed)
+        .then(() =>
+          repeated(runs, async () => [
             ...(await measure(bed, "2,000 in flight", load.many, bed.throughEntity)),
             ...(await measure(bed, "400 in flight", load.some, bed.throughEntity)),
             ...(await measure(bed, "single transactions", load.single, bed.singly)),
             ...(await measureBatches(bed, load.batches.operations)),
-          ]);
-        }
-      } finally {
-        await bed.close();
-      }
+          ]),
+        )
+        .finally(() => bed.close());
       return {
         settings: {
           "single transactions, connections": singleConnections,
@@ -62,9 +57,7 @@ export const stockRate: Benchmark = {
           ];
         },
       };
-    } finally {
-      await servers.stop();
-    }
+    });
   },
 };
 
@@ -90,13 +83,7 @@ async function prepare(servers: BenchServers): Promise<Bed> {
   const queuePrefix = "stock-";
   const dependencies = workerDependencies(servers, db, queuePrefix);
   const stock = createStockActivities(dependencies);
-  const workers = await startWorkers({
-    connection: servers.connection,
-    namespace: servers.namespace,
-    bundle: await bundleWorkflows(),
-    activities: createActivities(dependencies),
-    queuePrefix,
-  });
+  const workers = await servers.startWorkers(createActivities(dependencies), queuePrefix);
   const single = openSingle(servers.databaseUrl, shop);
   return {
     servers,
@@ -141,16 +128,15 @@ async function measure(
       milliseconds.push(performance.now() - asked);
     }
   };
-  const before = await bed.servers.processorSeconds();
-  const began = performance.now();
-  await Promise.all(Array.from({ length: inFlight }, caller));
-  const seconds = (performance.now() - began) / 1_000;
-  const used = secondsBetween(before, await bed.servers.processorSeconds());
+  const { seconds, used } = await clocked(
+    () => bed.servers.processorSeconds(),
+    () => Promise.all(Array.from({ length: inFlight }, caller)),
+  );
   await expectReserved(bed, skuId, operations);
   return [
     { name, unit: "a second", value: operations / seconds },
     { name: `${name}: p99`, unit: "ms", value: quantileOf(milliseconds, 0.99) },
-    ...processorFigures(name, used, operations),
+    ...processorFigures(`${name}: processor, `, used, "ms for 1,000", operations),
   ];
 }
 
@@ -158,27 +144,22 @@ async function measureBatches(bed: Bed, operations: number): Promise<Figure[]> {
   const name = "batches straight to Postgres";
   const skuId = await seedSku(bed.db, bed.shop, unitsPerSku);
   const series = randomUUID();
-  const before = await bed.servers.processorSeconds();
-  const began = performance.now();
-  for (let start = 0; start < operations; start += batchOperations) {
-    const batch = Array.from({ length: batchOperations }, (_, index) => reservationOf(series, start + index));
-    await applyStockBatch(bed.db, bed.shop.tenantId, skuId, batch);
-  }
-  const seconds = (performance.now() - began) / 1_000;
-  const used = secondsBetween(before, await bed.servers.processorSeconds());
+  const { seconds, used } = await clocked(
+    () => bed.servers.processorSeconds(),
+    async () => {
+      for (let start = 0; start < operations; start += batchOperations) {
+        const batch = Array.from({ length: batchOperations }, (_, index) =>
+          reservationOf(series, start + index),
+        );
+        await applyStockBatch(bed.db, bed.shop.tenantId, skuId, batch);
+      }
+    },
+  );
   await expectReserved(bed, skuId, operations);
   return [
     { name, unit: "a second", value: operations / seconds },
-    ...processorFigures(name, used, operations),
+    ...processorFigures(`${name}: processor, `, used, "ms for 1,000", operations),
   ];
-}
-
-function processorFigures(name: string, used: ReadonlyMap<string, number>, operations: number): Figure[] {
-  return [...used].map(([who, seconds]) => ({
-    name: `${name}: processor, ${who}`,
-    unit: "ms for 1,000",
-    value: (seconds * 1_000_000) / operations,
-  }));
 }
 
 /** A rate of reservations that were not all made would be no rate. */
