@@ -1,4 +1,5 @@
 import { ChannelFailure, type FailureKind } from "../ports/failure.ts";
+import { storableText } from "./text.ts";
 
 /** TikTok's answer to a call, as far as failures need it. */
 export interface Verdict {
@@ -75,7 +76,7 @@ export function failureOf(
   const code = verdict.code === null ? "" : ` ${verdict.code}`;
   return new ChannelFailure(
     kind,
-    `${context.call}: ${kind}, HTTP ${verdict.status}${code}: ${said}${request}`,
+    `${context.call}: ${kind}, HTTP ${verdict.status}${code}: ${storableText(said)}${request}`,
     {
       channelCode: verdict.code,
       requestId: verdict.requestId,

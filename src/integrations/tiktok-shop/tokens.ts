@@ -5,6 +5,7 @@ import { ChannelFailure } from "../ports/failure.ts";
 import type { ShopKey } from "../ports/sales-channel.ts";
 import type { AppCredentials } from "./signature.ts";
 import { readData, sendAndOpen } from "./transport.ts";
+import { printable, text } from "./wire.ts";
 
 /**
  * Access tokens live for days and are refreshed a day ahead of their end, or when TikTok rejects one early. A refresh
@@ -205,13 +206,13 @@ const expiry = z
   .transform((seconds) => new Date(seconds * 1_000).toISOString());
 
 const tokenSchema = z.object({
-  access_token: z.string().min(1),
+  access_token: printable,
   access_token_expire_in: expiry,
-  refresh_token: z.string().min(1),
+  refresh_token: printable,
   refresh_token_expire_in: expiry,
-  open_id: z.string().catch(""),
-  seller_name: z.string().catch(""),
-  granted_scopes: z.array(z.string()).catch([]),
+  open_id: text.catch(""),
+  seller_name: text.catch(""),
+  granted_scopes: z.array(text).catch([]),
 });
 
 /** A store that cannot be reached is a fault that passes, like a channel that cannot. */

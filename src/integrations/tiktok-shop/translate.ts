@@ -10,22 +10,22 @@ import { minorUnits } from "./money.ts";
 import type { WireOrder, WireProduct, WireStock } from "./wire.ts";
 
 /** TikTok's words for ours; webhooks and the API spell the cancelled state differently. */
-const statusByWord: Readonly<Record<string, ChannelStatus>> = {
-  UNPAID: "unpaid",
-  ON_HOLD: "on_hold",
-  AWAITING_SHIPMENT: "awaiting_shipment",
-  PARTIALLY_SHIPPING: "partially_shipping",
-  AWAITING_COLLECTION: "awaiting_collection",
-  IN_TRANSIT: "in_transit",
-  DELIVERED: "delivered",
-  COMPLETED: "completed",
-  CANCELLED: "cancelled",
-  CANCEL: "cancelled",
-};
+const statusByWord: ReadonlyMap<string, ChannelStatus> = new Map([
+  ["UNPAID", "unpaid"],
+  ["ON_HOLD", "on_hold"],
+  ["AWAITING_SHIPMENT", "awaiting_shipment"],
+  ["PARTIALLY_SHIPPING", "partially_shipping"],
+  ["AWAITING_COLLECTION", "awaiting_collection"],
+  ["IN_TRANSIT", "in_transit"],
+  ["DELIVERED", "delivered"],
+  ["COMPLETED", "completed"],
+  ["CANCELLED", "cancelled"],
+  ["CANCEL", "cancelled"],
+]);
 
 /** @throws RangeError when the order's status is a word we do not know, or an amount is none. */
 export function translateOrder(wire: WireOrder): ChannelOrder {
-  const status = statusByWord[wire.status];
+  const status = statusByWord.get(wire.status);
   if (status === undefined) throw new RangeError(`Order status ${wire.status.slice(0, 40)} is unknown`);
   const { currency, total_amount: total } = wire.payment;
   return {
@@ -69,7 +69,7 @@ function translateLine(
     skuName: line.sku_name ?? null,
     quantity: 1,
     // A line knows fewer words than its order (no hold, no partial shipment); what it does not say is the order's.
-    status: statusByWord[line.display_status ?? ""] ?? orderStatus,
+    status: statusByWord.get(line.display_status ?? "") ?? orderStatus,
     packageId: packageId === null ? null : asId(packageId),
     salePriceMinor: minorUnits(line.sale_price, order.payment.currency),
   };

@@ -3,6 +3,7 @@ import { exchange, HttpFailure, type HttpRequest } from "../http.ts";
 import { ChannelFailure } from "../ports/failure.ts";
 import { classify, type FailureClass, failureOf, type Verdict } from "./failure.ts";
 import { parseJson } from "./json.ts";
+import { errorCode, idOrNull } from "./wire.ts";
 
 /** What a call came to: the envelope's data, or a failure with its class, for the caller to throw or to mend. */
 export type Answer =
@@ -19,9 +20,9 @@ export interface TransportContext {
 const answerBytesMax = 16 * 1024 * 1024;
 
 const envelopeSchema = z.object({
-  code: z.union([z.number().int(), z.string().min(1)]).transform(String),
+  code: errorCode,
   message: z.string().catch(""),
-  request_id: z.string().nullable().catch(null),
+  request_id: idOrNull,
   data: z.unknown().optional(),
 });
 

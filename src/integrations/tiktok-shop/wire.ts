@@ -1,25 +1,33 @@
 import { z } from "zod";
+import { storableText } from "./text.ts";
 
 /**
  * TikTok Shop's shapes, as far as we read them. Tolerant: unknown fields pass, words we do not know stay words until
  * `translate.ts` judges them, and lists keep their items unread so that one strange item does not lose its page.
  */
 
-/** NUL and lone surrogates are legal in JSON and illegal in PostgreSQL. */
-const text = z
-  .string()
-  .transform((value) => value.replaceAll("\u0000", "").replaceAll(/\p{Surrogate}/gu, "\u{fffd}"));
+export const text = z.string().transform(storableText);
 const textOrNull = text
   .transform((value) => (value === "" ? null : value))
   .nullish()
   .catch(null);
+
+/** What travels in a header or a query: tokens, ciphers, places in a listing. */
+export const printable = z.string().regex(/^[\x21-\x7e]{1,4000}$/);
+
+/** The reason for a refusal, short enough for a history. */
+const message = z
+  .string()
+  .transform((value) => storableText(value.slice(0, 300)))
+  .catch("");
+export const errorCode = z.union([z.number().int(), z.string().regex(/^\d{1,19}$/)]).transform(String);
 
 /** 64-bit: text, or a number when it is a small one. */
 const id = z
   .union([z.string(), z.number().int()])
   .transform(String)
   .pipe(z.string().regex(/^[\x21-\x7e]{1,64}$/));
-const idOrNull = id.nullish().catch(null);
+export const idOrNull = id.nullish().catch(null);
 
 /** Unix seconds as ISO 8601; TikTok writes 0 for "not yet". */
 const lastSecond = 253_402_300_799;
@@ -32,7 +40,9 @@ const timeOrNull = time.nullish().catch(null);
 
 /** A decimal in major units, as text. */
 const decimal = z.union([z.string(), z.number()]).transform(String);
-const count = z.number().int().min(0);
+/** PostgreSQL counts units in 32 bits. */
+const count = z.number().int().min(0).max(2_147_483_647);
+const currency = z.string().regex(/^[A-Z]{3}$/);
 
 const lineSchema = z.object({
   id,
@@ -74,7 +84,7 @@ export const orderSchema = z.object({
   is_buyer_request_cancel: z.boolean().nullish().catch(null),
   tracking_number: textOrNull,
   packages: z.array(z.object({ id })).nullish().catch(null),
-  payment: z.object({ currency: z.string().regex(/^[A-Z]{3}$/), total_amount: decimal }),
+  payment: z.object({ currency, total_amount: decimal }),
   recipient_address: recipientSchema,
   line_items: z.array(lineSchema).min(1),
 });
@@ -85,7 +95,7 @@ const unreadList = z
   .nullish()
   .transform((list) => list ?? []);
 const nextPageToken = z
-  .string()
+  .union([printable, z.literal("")])
   .nullish()
   .transform((token) => (token === "" ? null : (token ?? null)));
 
@@ -105,7 +115,7 @@ export const productSchema = z.object({
         .catch(null),
       price: z
         .object({
-          currency: z.string(),
+          currency,
           sale_price: decimal.nullish(),
           tax_exclusive_price: decimal.nullish(),
         })
@@ -145,8 +155,8 @@ const itemErrors = <Detail extends z.ZodType>(detail: Detail) =>
   z
     .array(
       z.object({
-        code: z.union([z.number(), z.string()]).transform(String),
-        message: text.catch(""),
+        code: errorCode,
+        message,
         detail: detail.nullish().catch(null),
       }),
     )
@@ -155,8 +165,8 @@ const itemErrors = <Detail extends z.ZodType>(detail: Detail) =>
 
 const extraErrorSchema = z.object({
   warehouse_id: idOrNull,
-  code: z.union([z.number(), z.string()]).transform(String),
-  message: text.catch(""),
+  code: errorCode,
+  message,
 });
 
 export const stockUpdateAnswer = z.object({
@@ -166,9 +176,7 @@ export const stockUpdateAnswer = z.object({
 export const shipAnswer = z.object({ errors: itemErrors(z.object({ package_id: id })) });
 
 export const shopsAnswer = z.object({
-  shops: z.array(
-    z.object({ id, cipher: z.string().min(1), name: text.catch(""), region: z.string().catch("") }),
-  ),
+  shops: z.array(z.object({ id, cipher: printable, name: text.catch(""), region: text.catch("") })),
 });
 
 export const warehousesAnswer = z.object({
@@ -185,7 +193,10 @@ export const warehousesAnswer = z.object({
 
 export const markShippedAnswer = z.object({ package_id: id });
 
-export const documentAnswer = z.object({ doc_url: z.url(), tracking_number: textOrNull });
+export const documentAnswer = z.object({
+  doc_url: z.url({ protocol: /^https?$/, normalize: true }),
+  tracking_number: textOrNull,
+});
 
 /** Milliseconds here, where everything else has seconds. */
 export const trackingAnswer = z.object({
@@ -210,4 +221,4 @@ export const trackingAnswer = z.object({
     .transform((entries) => entries ?? []),
 });
 
-export const cancelAnswer = z.object({ cancel_id: id, cancel_status: z.string() });
+export const cancelAnswer = z.object({ cancel_id: id, cancel_status: text });
