@@ -59,6 +59,18 @@ export async function findSurroundings(
   return { apiUrl, email, password, simulatorUrl: running?.simulatorUrl ?? null };
 }
 
+/**
+ * A word of the command line as a part of an address.
+ *
+ * @throws CommandFailure when no address can hold it.
+ */
+export function pathPart(text: string): string {
+  // Addresses are normalised: dots alone would ask for another route.
+  if (text === "" || text === "." || text === ".." || /\p{Surrogate}/u.test(text))
+    throw new CommandFailure(2, "That is no id or number that anything could have.");
+  return encodeURIComponent(text);
+}
+
 async function readJson(file: string): Promise<unknown> {
   try {
     return JSON.parse(await fs.readFile(file, "utf8"));
@@ -128,7 +140,15 @@ async function request<Shape extends z.ZodType>(
     throw new CommandFailure(3, `The API at ${apiUrl} does not answer (${why}).`, startFirst);
   }
   const body: unknown = await response.json().catch(() => null);
-  if (response.ok) return shape.parse(body);
+  if (response.ok) {
+    const read = shape.safeParse(body);
+    if (read.success) return read.data;
+    throw new CommandFailure(
+      4,
+      `${method} ${route} answered something else than this version expects.`,
+      `Is ${apiUrl} an API of CreatorFlow, and of this version?`,
+    );
+  }
   const problem = problemSchema.safeParse(body);
   if (!problem.success) throw new CommandFailure(4, `${method} ${route} answered ${response.status}.`);
   const { title, detail, errors = [], requestId } = problem.data;

@@ -224,7 +224,8 @@ describe("the command line", () => {
     ["stock adjust x --quantity 1.5 --reason x", 2, /whole number/],
     ["no such command", 2, /unknown command/],
     ["orders show 123", 4, /not found|No such|does not exist/i],
-    ["orders list --limit 9999", 4, /limit/],
+    ["orders list --limit 9999", 2, /from 1 to 200/],
+    ["orders list --status lost", 4, /status/],
   ])("%s ends with %i and says why", async (line, exitCode, why) => {
     const result = await run(line);
     expect(result.exitCode).toBe(exitCode);

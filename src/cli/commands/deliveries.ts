@@ -1,7 +1,9 @@
 import type { Command } from "commander";
 import { deliveriesPage, replayAnswer } from "../../api/contract/deliveries.ts";
+import { pathPart } from "../client.ts";
 import type { CommandContext } from "../context.ts";
 import { CommandFailure } from "../failure.ts";
+import { pageSize } from "../numbers.ts";
 import { shortTime, table } from "../output.ts";
 
 export function addDeliveryCommands(program: Command, context: CommandContext): void {
@@ -12,7 +14,7 @@ export function addDeliveryCommands(program: Command, context: CommandContext): 
     .description("the newest deliveries and how many forged requests were turned away")
     .option("--state <state>", "waiting, processed, parked or kept")
     .option("--order <number>", "only about this order")
-    .option("--limit <number>", "entries to show, at most 200", "20")
+    .option("--limit <number>", "entries to show, at most 200", pageSize, "20")
     .option("--cursor <cursor>", "where the page before ended")
     .action(async (options: Record<string, string>) => {
       const api = await context.api();
@@ -61,7 +63,7 @@ export function addDeliveryCommands(program: Command, context: CommandContext): 
       const answer =
         id === undefined
           ? await api.post("/api/deliveries/replay", { state: options.state }, replayAnswer)
-          : await api.post(`/api/deliveries/${encodeURIComponent(id)}/replay`, {}, replayAnswer);
+          : await api.post(`/api/deliveries/${pathPart(id)}/replay`, {}, replayAnswer);
       context.output.result(answer, () => `${answer.replayed} to be worked off again.`);
     });
 }

@@ -1,8 +1,9 @@
 import fs from "node:fs/promises";
-import { type Command, InvalidArgumentError } from "commander";
+import type { Command } from "commander";
 import { z } from "zod";
 import type { CommandContext } from "../context.ts";
 import { CommandFailure } from "../failure.ts";
+import { percent } from "../numbers.ts";
 import { table } from "../output.ts";
 import { callSimulator } from "../simulator-controls.ts";
 
@@ -100,11 +101,19 @@ function merge(parts: readonly { webhooks?: object; calls?: object[]; unreadable
 }
 
 async function readPlan(file: string): Promise<object> {
+  let plan: unknown;
   try {
-    return z.looseObject({}).parse(JSON.parse(await fs.readFile(file, "utf8")));
+    plan = JSON.parse(await fs.readFile(file, "utf8"));
   } catch (error) {
     throw new CommandFailure(2, `${file} holds no plan.`, error instanceof Error ? error.message : null);
   }
+  const read = z.looseObject({}).safeParse(plan);
+  if (read.success) return read.data;
+  throw new CommandFailure(
+    2,
+    `${file} holds no plan.`,
+    "A plan is a JSON object, as PUT /_sim/faults takes it.",
+  );
 }
 
 async function ask(context: CommandContext, method: "GET" | "PUT", plan?: object) {
@@ -119,10 +128,4 @@ function tell({ output }: CommandContext, answer: z.output<typeof faultsAnswer>)
       `Forged webhooks that were accepted: ${answer.forgeriesAccepted}`,
     ].join("\n\n"),
   );
-}
-
-function percent(text: string): number {
-  const value = Number(text);
-  if (!(value > 0 && value <= 100)) throw new InvalidArgumentError("It must be above 0 and at most 100.");
-  return value;
 }

@@ -1,5 +1,7 @@
 import type { Command } from "commander";
 import { orderDetail, ordersPage, timelinePage } from "../../api/contract/orders.ts";
+import { pathPart } from "../client.ts";
+import { pageSize } from "../numbers.ts";
 import { shortTime, table } from "../output.ts";
 import type { CommandContext } from "../context.ts";
 
@@ -16,7 +18,7 @@ export function addOrderCommands(program: Command, context: CommandContext): voi
     )
     .option("--needs-attention", "only orders that wait for a person")
     .option("--search <text>", "beginning of an order's number or of a SKU's code")
-    .option("--limit <number>", "entries to show, at most 200", "20")
+    .option("--limit <number>", "entries to show, at most 200", pageSize, "20")
     .option("--cursor <cursor>", "where the page before ended")
     .action(async (options: Record<string, string> & { needsAttention?: true }) => {
       const api = await context.api();
@@ -57,7 +59,7 @@ export function addOrderCommands(program: Command, context: CommandContext): voi
     .description("one order, by its number: lines, packages, tracking and its whole timeline")
     .action(async (orderNumber: string) => {
       const api = await context.api();
-      const route = `/api/orders/${encodeURIComponent(orderNumber)}`;
+      const route = `/api/orders/${pathPart(orderNumber)}`;
       const order = await api.get(route, {}, orderDetail);
       const timeline = await api.get(`${route}/timeline`, { limit: 200 }, timelinePage);
       context.output.result({ ...order, timeline: timeline.entries }, () =>

@@ -3,8 +3,8 @@ import type { Finding } from "../../proof/finding.ts";
 import type { Proof } from "../../proof/proof.ts";
 import type { CommandContext } from "../context.ts";
 import { CommandFailure } from "../failure.ts";
+import { wholeNumber } from "../numbers.ts";
 import { table } from "../output.ts";
-import { wholeNumber } from "./stock.ts";
 
 const findingsShownMaximum = 20;
 
@@ -14,7 +14,12 @@ export function addProofCommand(program: Command, context: CommandContext): void
     .description(
       "checks every invariant from outside, in SQL and against the channel's books; exit code 1 on a violation",
     )
-    .option("--settle <seconds>", "wait this long for news and pushes that are under way", wholeNumber, 0)
+    .option(
+      "--settle <seconds>",
+      "wait this long for news and pushes that are under way",
+      wholeNumber(0, 3_600),
+      0,
+    )
     .action(async (options: { settle: number }) => {
       const proof = await context.prove(options.settle);
       context.output.result(proof, () => describe(proof));

@@ -1,10 +1,11 @@
 import { setTimeout as wait } from "node:timers/promises";
-import { type Command, InvalidArgumentError } from "commander";
+import type { Command } from "commander";
 import { z } from "zod";
 import { adjustAnswer, productsPage } from "../../api/contract/inventory.ts";
 import type { ApiClient } from "../client.ts";
 import type { CommandContext } from "../context.ts";
 import { CommandFailure } from "../failure.ts";
+import { wholeNumber } from "../numbers.ts";
 import { table } from "../output.ts";
 import { callSimulator } from "../simulator-controls.ts";
 import { addFaultCommands } from "./faults.ts";
@@ -45,9 +46,9 @@ export function addSimulateCommands(program: Command, context: CommandContext): 
   simulate
     .command("burst")
     .description("many orders at once for a few SKUs with little stock: what happens when a video goes viral")
-    .requiredOption("--orders <number>", "orders, of one unit each", counted(100_000))
-    .requiredOption("--skus <number>", "SKUs they are spread over", counted(40))
-    .requiredOption("--stock <units>", "units in all, spread over the SKUs", counted(100_000))
+    .requiredOption("--orders <number>", "orders, of one unit each", wholeNumber(1, 100_000))
+    .requiredOption("--skus <number>", "SKUs they are spread over", wholeNumber(1, 40))
+    .requiredOption("--stock <units>", "units in all, spread over the SKUs", wholeNumber(1, 100_000))
     .action((options: BurstOptions) => runBurst(context, options));
 }
 
@@ -235,14 +236,4 @@ async function listSkus(
 
 function sum<Name extends string>(rows: readonly Readonly<Record<Name, number>>[], name: Name): number {
   return rows.reduce((total, row) => total + row[name], 0);
-}
-
-function counted(maximum: number): (text: string) => number {
-  return (text) => {
-    const value = Number(text);
-    if (!Number.isInteger(value) || value < 1 || value > maximum) {
-      throw new InvalidArgumentError(`It must be a whole number from 1 to ${maximum}.`);
-    }
-    return value;
-  };
 }

@@ -1,8 +1,9 @@
-import { type Command, InvalidArgumentError } from "commander";
+import type { Command } from "commander";
 import { adjustAnswer, productDetail, productsPage } from "../../api/contract/inventory.ts";
 import type { ApiClient } from "../client.ts";
 import type { CommandContext } from "../context.ts";
 import { CommandFailure } from "../failure.ts";
+import { pageSize, wholeNumber } from "../numbers.ts";
 import { shortTime, table } from "../output.ts";
 
 export function addStockCommands(program: Command, context: CommandContext): void {
@@ -13,7 +14,7 @@ export function addStockCommands(program: Command, context: CommandContext): voi
     .description(
       "one SKU by its code, with its last movements; without a code, the SKUs with the least available",
     )
-    .option("--limit <number>", "entries to show, at most 200", "20")
+    .option("--limit <number>", "entries to show, at most 200", pageSize, "20")
     .action(async (code: string | undefined, options: { limit: string }) => {
       const api = await context.api();
       if (code === undefined) await showList(api, context, options.limit);
@@ -23,7 +24,7 @@ export function addStockCommands(program: Command, context: CommandContext): voi
   stock
     .command("adjust <sku>")
     .description("adds units to a SKU, or with a minus takes them away")
-    .requiredOption("--quantity <units>", "signed units, -10000 to 10000", wholeNumber)
+    .requiredOption("--quantity <units>", "signed units, -10000 to 10000", wholeNumber(-10_000, 10_000))
     .requiredOption("--reason <text>", "why, for the ledger")
     .action(async (code: string, options: { quantity: number; reason: string }) => {
       const api = await context.api();
@@ -94,10 +95,4 @@ export async function findSku(api: ApiClient, code: string) {
     `No SKU has the code ${code}.`,
     near.length > 0 ? `Near to it: ${near.join(", ")}` : "`npm run cli -- stock show` lists them.",
   );
-}
-
-export function wholeNumber(text: string): number {
-  const value = Number(text);
-  if (!Number.isSafeInteger(value)) throw new InvalidArgumentError("It must be a whole number.");
-  return value;
 }
