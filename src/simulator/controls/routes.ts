@@ -177,7 +177,7 @@ function moveOrder(
   const unpaid = before === "UNPAID" || before === "ON_HOLD";
   const moved =
     move === "request-cancel"
-      ? orders.requestCancel(order, reason ?? "buyer_changed_their_mind")
+      ? orders.cancelling.request(order, reason ?? "buyer_changed_their_mind")
       : orders.move(
           order,
           move,

@@ -28,7 +28,7 @@ export const cancellationEndpoints = [
       if (body.skus !== undefined || !order.lines.every(({ id }) => named.has(id))) {
         return refuse(badRequest("order_line_item_ids is invalid: this shop cancels whole orders only"));
       }
-      const refusal = orders.cancelBySeller(order, body.cancel_reason);
+      const refusal = orders.cancelling.bySeller(order, body.cancel_reason);
       if (refusal !== null) return refuse(refusal);
       return { data: { cancel_id: order.cancellation?.id, cancel_status: order.cancellation?.status } };
     },
@@ -90,7 +90,7 @@ function answerEndpoint(answer: "approve" | "reject", body: z.ZodType) {
         ({ cancellation }) => cancellation.id === params.cancelId,
       );
       if (order === undefined) return refuse(refusals.cancelUnknown);
-      const refusal = simulation.orders.answerCancel(order, answer === "approve");
+      const refusal = simulation.orders.cancelling.answer(order, answer === "approve");
       return refusal === null ? { data: {} } : refuse(refusal);
     },
   });

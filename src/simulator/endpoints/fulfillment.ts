@@ -62,7 +62,12 @@ export const fulfillmentEndpoints = [
       if (order === undefined) return refuse(refusals.orderUnknown);
       const lineIds = body.order_line_item_ids ?? order.lines.map(({ id }) => id);
       if (!/^[A-Za-z0-9-]{6,40}$/.test(body.tracking_number)) return refuse(refusals.trackingInvalid);
-      const parcel = orders.markShipped(order, lineIds, body.tracking_number, body.shipping_provider_id);
+      const parcel = orders.shipping.markShipped(
+        order,
+        lineIds,
+        body.tracking_number,
+        body.shipping_provider_id,
+      );
       if ("code" in parcel) return refuse(parcel);
       return { data: { order_id: order.id, order_line_item_ids: lineIds, package_id: parcel.id } };
     },
@@ -77,7 +82,7 @@ export const fulfillmentEndpoints = [
       document_size: z.enum(["A6", "A5"]).default("A6"),
     }),
     answer: ({ books, orders }, { params, query, origin }) => {
-      const { parcel } = orders.findParcel(params.packageId) ?? {};
+      const { parcel } = orders.shipping.findParcel(params.packageId) ?? {};
       if (parcel === undefined) return refuse(refusals.packageUnknown);
       if (parcel.status !== "PROCESSING" || parcel.handoverMethod === null) {
         return refuse(refusals.documentUnavailable);
@@ -99,14 +104,14 @@ export const fulfillmentEndpoints = [
 ];
 
 function ship({ orders }: Simulation, packageId: string, details: Shipment): Refusal | null {
-  const found = orders.findParcel(packageId);
+  const found = orders.shipping.findParcel(packageId);
   if (found === undefined) return refusals.packageUnknown;
   if (details.self_shipment !== undefined) return refusals.shippingTypeWrong;
   const { handover_method: handoverMethod, pickup_slot: pickupSlot } = details;
   if (pickupSlot !== undefined && pickupSlot.end_time <= pickupSlot.start_time) {
     return badRequest("pickup_slot is invalid");
   }
-  return orders.shipParcel(found.order, found.parcel, handoverMethod ?? "PICKUP");
+  return orders.shipping.shipParcel(found.order, found.parcel, handoverMethod ?? "PICKUP");
 }
 
 const descriptions: Partial<Record<Order["status"], string>> = {

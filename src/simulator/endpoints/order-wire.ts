@@ -1,5 +1,5 @@
 import { draw } from "../catalogue.ts";
-import { tiktokCarrier } from "../orders.ts";
+import { tiktokCarrier } from "../shipping.ts";
 import type { Order, OrderLine, OrderStatus, Parcel } from "../records.ts";
 import type { Books } from "../state.ts";
 import { pounds } from "./products.ts";

@@ -121,7 +121,7 @@ function registerDocuments(app: FastifyInstance, { books, orders }: Simulation):
   app.get("/documents/:packageId.pdf", async (request, reply) => {
     const { packageId } = documentParams.parse(request.params);
     const link = documentQuery.safeParse(request.query);
-    const found = orders.findParcel(packageId);
+    const found = orders.shipping.findParcel(packageId);
     if (!link.success || found === undefined || !isLinkValid(books, packageId, link.data)) {
       return reply.code(403).send(envelope(request.id, refusals.documentUnavailable));
     }
