@@ -67,7 +67,8 @@ export function createRateBudget(db: Database, options: { readonly startPerMinut
     },
     limited: async (shop: Shop, retryAt: number): Promise<void> => {
       acceptedByShop.delete(shop.shopId);
-      await change(shop, (bucket, now) => ({ bucket: recordLimited(bucket, retryAt, now), result: null }));
+      const wait = retryAt - Date.now();
+      await change(shop, (bucket, now) => ({ bucket: recordLimited(bucket, now + wait, now), result: null }));
     },
   };
 }

@@ -1,5 +1,5 @@
 import { sql } from "kysely";
-import { beforeEach, describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, test, vi } from "vitest";
 import type { Database } from "../../src/db/connection.ts";
 import { createRateBudget } from "../../src/db/rate-buckets.ts";
 import { withTenant } from "../../src/db/tenant.ts";
@@ -106,6 +106,22 @@ describe("a shop's rate budget", () => {
     await age(40);
     expect(await budget.take(shop, 1)).toEqual({ granted: true });
   });
+
+  test.each([
+    ["ahead", 3_600_000],
+    ["behind", -3_600_000],
+  ])(
+    "waits as long as the channel asked for, though the limited process's clock is an hour %s",
+    async (_how, offset) => {
+      const trueNow = Date.now.bind(Date);
+      const clock = vi.spyOn(Date, "now").mockImplementation(() => trueNow() + offset);
+      await budget.limited(shop, Date.now() + 30_000);
+      clock.mockRestore();
+      const refused = await createRateBudget(otherProcess).take(shop, 1);
+      if (refused.granted) throw new Error("the shop is limited");
+      expect(Math.abs(refused.retryAt - Date.now() - 30_000)).toBeLessThan(5_000);
+    },
+  );
 
   test("starts where it is told to when more is known", async () => {
     const known = createRateBudget(db, { startPerMinute: 3_000 });
