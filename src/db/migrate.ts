@@ -7,6 +7,7 @@ import { up as secondPath } from "./migrations/0004-second-path.ts";
 import { up as noWayBack } from "./migrations/0005-no-way-back.ts";
 import { up as deliveriesByOrder } from "./migrations/0007-deliveries-by-order.ts";
 import { up as proofRuns } from "./migrations/0008-proof-runs.ts";
+import { up as boundedClaims } from "./migrations/0009-bounded-claims.ts";
 
 /** Every migration, in order. Forward only: a mistake is mended by the next one. */
 const migrations: Readonly<Record<string, Migration>> = {
@@ -17,6 +18,7 @@ const migrations: Readonly<Record<string, Migration>> = {
   "0005-no-way-back": { up: noWayBack },
   "0007-deliveries-by-order": { up: deliveriesByOrder },
   "0008-proof-runs": { up: proofRuns },
+  "0009-bounded-claims": { up: boundedClaims },
 };
 
 /** Names of all migrations: what a database of this version has. */

@@ -54,8 +54,11 @@ export async function appendToOutbox(
 }
 
 /**
- * Takes messages that are due, for at most `leaseSeconds`: who dies holding one loses it to the next. Needs the
- * dispatcher's role, which sees every tenant's.
+ * Takes messages that are due, the longest waiting first, for at most `leaseSeconds`: who dies holding one loses it to the
+ * next. Needs the dispatcher's role, which sees every tenant's.
+ *
+ * Looks at the front of each kind's and shop's queue, by jumps through the index, so that neither a paused shop's messages
+ * nor those of another kind are walked through on the way to what is due.
  *
  * @param pausedShops shops whose orders' messages stay where they are.
  */
@@ -67,20 +70,52 @@ export async function claimOutbox(
   pausedShops: readonly ShopId[] = [],
 ): Promise<readonly ClaimedMessage[]> {
   const { rows } = await sql<{ id: string; tenant_id: string; attempts: number } & OutboxMessage>`
-    update outbox set leased_until = now() + make_interval(secs => ${leaseSeconds}), attempts = attempts + 1
-    where id in (
-      select id from outbox
-      where done_at is null and kind = any (${kinds}) and next_attempt_at <= now()
-        and (leased_until is null or leased_until < now())
-        and coalesce(split_part(payload ->> 'orderRef', '/', 1), '') <> all (${pausedShops}::text[])
-      order by next_attempt_at, id
-      limit ${limit}
-      for update skip locked
+    with recursive queue as (
+      select kind, (
+        select for_shop from outbox where done_at is null and kind = wanted.kind order by for_shop limit 1
+      ) as for_shop
+      from unnest(${kinds}::text[]) as wanted (kind)
+      union all
+      select kind, (
+        select for_shop from outbox
+        where done_at is null and kind = queue.kind and for_shop > queue.for_shop order by for_shop limit 1
+      )
+      from queue where for_shop is not null
+    ), longest_waiting as (
+      select queue.kind, queue.for_shop
+      from queue cross join lateral (
+        select next_attempt_at from outbox
+        where kind = queue.kind and for_shop = queue.for_shop and ${isDue} order by next_attempt_at, id limit 1
+      ) as longest
+      where queue.for_shop <> all (${pausedShops}::text[])
+      order by next_attempt_at
+      limit ${sql.lit(limit)}
+    ), due as (
+      select each.id
+      from longest_waiting cross join lateral (
+        select id, next_attempt_at from outbox
+        where kind = longest_waiting.kind and for_shop = longest_waiting.for_shop and ${isDue}
+        order by next_attempt_at, id limit ${sql.lit(limit)}
+      ) as each
+      order by each.next_attempt_at, each.id
+      limit ${sql.lit(limit)}
+    ), locked as materialized (
+      select each.id, each.done_at, each.next_attempt_at, each.leased_until
+      from due join outbox as each on each.id = due.id
+      for update of each skip locked
+    ), taken as (
+      -- Another claim may have had one between our look and our lock.
+      select id from locked where ${isDue}
     )
-    returning id, tenant_id, kind, payload, attempts
+    update outbox as message
+    set leased_until = now() + make_interval(secs => ${leaseSeconds}), attempts = attempts + 1
+    from taken where message.id = taken.id
+    returning message.id, tenant_id, kind, payload, attempts
   `.execute(db);
   return rows.map(({ tenant_id, ...row }) => ({ ...row, tenantId: asId<"Tenant">(tenant_id) }));
 }
+
+const isDue = sql`done_at is null and next_attempt_at <= now() and (leased_until is null or leased_until < now())`;
 
 /** Marks messages as worked off, or as given up with the reason. */
 export async function completeOutbox(

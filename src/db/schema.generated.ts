@@ -212,6 +212,7 @@ export interface Outbox {
   attempts: Generated<number>;
   created_at: Generated<string>;
   done_at: string | null;
+  for_shop: Generated<string>;
   id: Generated<string>;
   key: string;
   kind: string;
@@ -446,6 +447,7 @@ export interface WebhookDeliveries {
   channel_order_id: string | null;
   dedupe_key: string;
   duplicates: Generated<number>;
+  failed_fetches: Generated<number>;
   first_of_order: Generated<boolean>;
   headers: Json;
   id: Generated<string>;

@@ -96,10 +96,16 @@ export interface ClaimedDelivery {
   readonly channelOrderId: string;
   /** Counted tries so far. */
   readonly attempts: number;
+  /** Fetches in a row that the channel answered with an error of its own; the most of all that waits for the order. */
+  readonly failedFetches: number;
+  /** ISO time by the database's clock, after the delivery had come in. */
+  readonly claimedAt: string;
 }
 
 /** By how much an order that is not known yet goes before news of one that is: its units are not reserved. */
 const firstGoesAheadSeconds = 60;
+/** How far a claim looks: at so many shops, those that have waited longest, and at so many deliveries of each. */
+const front = { shops: 50, deliveriesOfShop: 200 } as const;
 
 /**
  * Takes the deliveries of orders that are due, the longest waiting order first, for at most `leaseSeconds`: who dies
@@ -108,13 +114,17 @@ const firstGoesAheadSeconds = 60;
  * of known orders wait, but not for ever. A shop has no more than its share, however long its queue is. Needs the role
  * `cf_dispatcher`.
  *
- * @param pausedShops shops whose deliveries stay where they are.
+ * Only the front of each queue is looked at, by jumps through the index: what a claim costs does not grow with the
+ * backlog. Half of a front is kept for orders' first deliveries. The deliveries of one order are found without naming
+ * their state, since in a rush the planner still believes that next to none wait, and would read all that do.
+ *
+ * @param withoutShops shops whose deliveries stay where they are.
  */
 export async function claimDeliveries(
   db: Database,
   ordersMaximum: { readonly inAll: number; readonly ofOneShop: number },
   leaseSeconds: number,
-  pausedShops: readonly ShopId[] = [],
+  withoutShops: readonly ShopId[] = [],
 ): Promise<readonly ClaimedDelivery[]> {
   const { rows } = await sql<{
     id: string;
@@ -123,33 +133,62 @@ export async function claimDeliveries(
     topic: number | null;
     channel_order_id: string;
     attempts: number;
+    failed_fetches: number;
+    claimed_at: string;
   }>`
-    with waiting as (
-      select shop_id, channel_order_id, min(next_attempt_at)
-        - case when bool_or(first_of_order) then make_interval(secs => ${firstGoesAheadSeconds}) else interval '0' end
-        as since
-      from webhook_deliveries
-      where state = 'waiting' and next_attempt_at <= now() and (leased_until is null or leased_until < now())
-        and shop_id <> all (${pausedShops}::uuid[])
-      group by shop_id, channel_order_id
+    with recursive shop as (
+      (select shop_id from webhook_deliveries where state = 'waiting' and shop_id is not null order by shop_id limit 1)
+      union all
+      select (select shop_id from webhook_deliveries where state = 'waiting' and shop_id > shop.shop_id order by shop_id limit 1)
+      from shop where shop_id is not null
+    ), kind (first_of_order, goes_ahead) as (
+      values (true, make_interval(secs => ${sql.lit(firstGoesAheadSeconds)})), (false, interval '0')
+    ), longest_waiting as (
+      select shop_id
+      from shop cross join kind cross join lateral (
+        select next_attempt_at - goes_ahead as since from webhook_deliveries
+        where shop_id = shop.shop_id and first_of_order = kind.first_of_order and ${isDue}
+        order by next_attempt_at limit 1
+      ) as longest
+      where shop_id <> all (${withoutShops}::uuid[])
+      group by shop_id order by min(since) limit ${sql.lit(front.shops)}
+    ), front as (
+      select shop_id, each.*
+      from longest_waiting cross join kind cross join lateral (
+        select channel_order_id, next_attempt_at - goes_ahead as since from webhook_deliveries
+        where shop_id = longest_waiting.shop_id and first_of_order = kind.first_of_order and ${isDue}
+        order by next_attempt_at limit ${sql.lit(front.deliveriesOfShop / 2)}
+      ) as each
     ), due as (
       select shop_id, channel_order_id
-      from (select *, row_number() over (partition by shop_id order by since) as place from waiting) as placed
+      from (
+        select shop_id, channel_order_id, min(since) as since,
+          row_number() over (partition by shop_id order by min(since)) as place
+        from front group by shop_id, channel_order_id
+      ) as placed
       where place <= ${ordersMaximum.ofOneShop}
       order by since
       limit ${ordersMaximum.inAll}
+    ), locked as materialized (
+      select each.id, each.state, each.channel_order_id, each.next_attempt_at, each.leased_until, of_order.failed_fetches
+      from due cross join lateral (
+        select array_agg(id) filter (where ${isDue}) as due_ids,
+          max(failed_fetches) filter (where state = 'waiting') as failed_fetches
+        from webhook_deliveries
+        where shop_id = due.shop_id and channel_order_id = due.channel_order_id
+      ) as of_order
+      join webhook_deliveries as each on each.id = any (of_order.due_ids)
+      for update of each skip locked
+    ), taken as (
+      -- Another claim may have had one between our look and our lock.
+      select id, failed_fetches from locked where ${isDue}
     )
-    update webhook_deliveries
+    update webhook_deliveries as delivery
     set leased_until = clock_timestamp() + make_interval(secs => ${leaseSeconds})
-    where id in (
-      select delivery.id
-      from due join webhook_deliveries as delivery
-        on delivery.shop_id = due.shop_id and delivery.channel_order_id = due.channel_order_id
-      where delivery.state = 'waiting' and delivery.next_attempt_at <= now()
-        and (delivery.leased_until is null or delivery.leased_until < now())
-      for update of delivery skip locked
-    )
-    returning id, tenant_id, shop_id, topic, channel_order_id, attempts
+    -- Named as a list as well, which is looked up in the key's index however many the planner expects.
+    from taken where delivery.id = taken.id and delivery.id = any (array(select id from taken))
+    returning delivery.id, tenant_id, shop_id, topic, channel_order_id, attempts, taken.failed_fetches,
+      clock_timestamp() as claimed_at
   `.execute(db);
   return rows.map((row) => ({
     id: row.id,
@@ -158,8 +197,13 @@ export async function claimDeliveries(
     topic: row.topic,
     channelOrderId: row.channel_order_id,
     attempts: row.attempts,
+    failedFetches: row.failed_fetches,
+    claimedAt: row.claimed_at,
   }));
 }
+
+const isDue = sql`state = 'waiting' and channel_order_id is not null and next_attempt_at <= now()
+  and (leased_until is null or leased_until < now())`;
 
 /** Marks deliveries as worked off. Needs the role `cf_dispatcher`. */
 export async function completeDeliveries(db: Database, ids: readonly string[]): Promise<void> {
@@ -172,17 +216,27 @@ export async function completeDeliveries(db: Database, ids: readonly string[]): 
     .execute();
 }
 
-/** Puts deliveries back because something outside of them failed; no try is counted. Needs the role `cf_dispatcher`. */
+/**
+ * Puts deliveries back because something outside of them failed; no try is counted. Needs the role `cf_dispatcher`.
+ *
+ * @param failedFetches how often in a row the channel has failed when it was asked for them; stays as it was unless told.
+ */
 export async function postponeDeliveries(
   db: Database,
   ids: readonly string[],
   at: Date,
   reason: string,
+  failedFetches?: number,
 ): Promise<void> {
   if (ids.length === 0) return;
   await db
     .updateTable("webhook_deliveries")
-    .set({ next_attempt_at: at.toISOString(), leased_until: null, reason: reason.slice(0, 1_000) })
+    .set({
+      next_attempt_at: at.toISOString(),
+      leased_until: null,
+      reason: reason.slice(0, 1_000),
+      ...(failedFetches === undefined ? {} : { failed_fetches: failedFetches }),
+    })
     .where("id", "in", ids)
     .where("state", "=", "waiting")
     .execute();
@@ -205,6 +259,7 @@ export async function failDeliveries(
   await sql`
     update webhook_deliveries
     set attempts = attempts + 1,
+        failed_fetches = 0,
         state = case when attempts >= ${retrySeconds.length} then 'parked' else 'waiting' end,
         next_attempt_at = clock_timestamp()
           + make_interval(secs => coalesce((${[...retrySeconds]}::double precision[])[attempts + 1], 0) / ${timeScale}),
@@ -231,6 +286,7 @@ export async function replayDeliveries(
     .set({
       state: "waiting",
       attempts: 0,
+      failed_fetches: 0,
       next_attempt_at: sql`now()`,
       leased_until: null,
       processed_at: null,
