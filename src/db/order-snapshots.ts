@@ -2,12 +2,14 @@ import { sql } from "kysely";
 import { asId, type ChannelOrderId, type ShopId, type SkuId, type TenantId } from "../domain/ids.ts";
 import type { ChannelOrder } from "../domain/order/channel-order.ts";
 import { findSkusByChannel } from "./catalogue.ts";
+import type { Database } from "./connection.ts";
 import { currentTenant, type TenantTransaction } from "./tenant.ts";
 
 /** A snapshot as it is to be stored; the recipient is encrypted already. */
 export interface SnapshotToStore {
   readonly order: ChannelOrder;
   readonly recipient: Buffer | null;
+  /** ISO time by the database's clock, read before the fetch: times of several machines' clocks could not be compared. */
   readonly fetchBeganAt: string;
   readonly contentHash: string;
   /** What made us look: a delivery, a poll, a person. */
@@ -249,6 +251,14 @@ async function raiseVersions(transaction: TenantTransaction, changes: readonly C
       ${changes.map(({ snapshot }) => snapshot.recipient)}::bytea[]) as given (id, version, recipient)
     where orders.tenant_id = ${currentTenant} and orders.id = given.id
   `.execute(transaction);
+}
+
+/** The time, ISO 8601, by the one clock that all processes share. */
+export async function readClock(db: Database): Promise<string> {
+  const { rows } = await sql<{ now: string }>`select clock_timestamp() as now`.execute(db);
+  const [row] = rows;
+  if (row === undefined) throw new Error("The database was asked for the time and returned nothing.");
+  return row.now;
 }
 
 /** Orders of a shop whose newest stored snapshot has waited longer than this for their workflow; at most 200. */

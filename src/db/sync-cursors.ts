@@ -10,6 +10,8 @@ export interface OrderCursor {
   readonly cursor: string | null;
   /** When the shop's stock was opened, by our clock; everything before it was taken in then. */
   readonly openedAt: string | null;
+  /** When this was read, by the database's clock. */
+  readonly readAt: string;
 }
 
 /** Notes that a poll begins or goes on, and says from where. Null when the shop is not known. */
@@ -24,15 +26,15 @@ export async function beginOrderPoll(
     .select(["status", "opened_at"])
     .executeTakeFirst();
   if (shop === undefined) return null;
-  const { cursor } = await transaction
+  const { cursor, readAt } = await transaction
     .insertInto("sync_cursors")
     .values({ tenant_id: tenantId, shop_id: shopId, kind: "orders" })
     .onConflict((conflict) =>
       conflict.columns(["tenant_id", "shop_id", "kind"]).doUpdateSet({ last_run_at: sql`clock_timestamp()` }),
     )
-    .returning("cursor")
+    .returning(["cursor", sql<string>`clock_timestamp()`.as("readAt")])
     .executeTakeFirstOrThrow();
-  return { connected: shop.status === "connected", cursor, openedAt: shop.opened_at };
+  return { connected: shop.status === "connected", cursor, openedAt: shop.opened_at, readAt };
 }
 
 /** What one page of a poll came to. */
@@ -42,7 +44,7 @@ export interface PolledPage {
   readonly recovered: number;
   /** News whose webhook is here and was merely not worked off yet. */
   readonly awaited: number;
-  /** Orders that the database refuses as they are. */
+  /** Orders that cannot be read, or that the database refuses as they are. */
   readonly refused: number;
 }
 
@@ -107,17 +109,27 @@ export async function findAwaitedOrders(
   return new Set(rows.flatMap((row) => (row.channel_order_id === null ? [] : [row.channel_order_id])));
 }
 
-/** Parks an order that a poll found and the database refuses, where people look for what could not be processed. */
-export async function parkPolledOrder(
+/** An order of a listing that cannot be taken in as it is: the channel's words make no sense, or the database refuses it. */
+export interface OrderToPark {
+  /** Null when it does not even say which order it is: kept for people to see, since nothing could be asked for. */
+  readonly orderId: ChannelOrderId | null;
+  readonly updatedAt: string | null;
+  readonly reason: string;
+}
+
+/** Parks orders that a listing brought where people look for what could not be processed. One state of an order is parked once. */
+export async function parkListedOrders(
   transaction: TenantTransaction,
   shopId: ShopId,
-  order: { readonly orderId: ChannelOrderId; readonly updatedAt: string },
-  reason: string,
+  orders: readonly OrderToPark[],
 ): Promise<void> {
-  await sql`
-    insert into webhook_deliveries (channel, tenant_id, shop_id, sender, dedupe_key, channel_order_id, body, headers, state, reason)
-    select channel, ${currentTenant}, id, 'poll', ${`${shopId}/${order.orderId}/${order.updatedAt}`}, ${order.orderId},
-      '\\x'::bytea, '{}'::jsonb, 'parked', ${reason.slice(0, 1_000)}
-    from shops where id = ${shopId}
-    on conflict (channel, sender, dedupe_key) do nothing`.execute(transaction);
+  for (const { orderId, updatedAt, reason } of orders) {
+    const dedupeKey = `${shopId}/${orderId ?? "unknown"}/${updatedAt ?? "unknown"}`;
+    await sql`
+      insert into webhook_deliveries (channel, tenant_id, shop_id, sender, dedupe_key, channel_order_id, body, headers, state, reason)
+      select channel, ${currentTenant}, id, 'poll', ${dedupeKey}, ${orderId}, '\\x'::bytea, '{}'::jsonb,
+        ${orderId === null ? "kept" : "parked"}, ${reason.slice(0, 1_000)}
+      from shops where id = ${shopId}
+      on conflict (channel, sender, dedupe_key) do nothing`.execute(transaction);
+  }
 }

@@ -2,11 +2,13 @@ import { sql } from "kysely";
 import { crashPoint } from "../crash-points.ts";
 import { mapWarehouses, takeInListing } from "../db/catalogue.ts";
 import { isRefusedByDatabase } from "../db/failure.ts";
+import { readClock } from "../db/order-snapshots.ts";
+import { parkListedOrders } from "../db/sync-cursors.ts";
 import { withTenant } from "../db/tenant.ts";
 import type { ChannelSkuId, ChannelWarehouseId, LocationId } from "../domain/ids.ts";
 import type { ChannelProduct, ChannelStock, ShopKey } from "../integrations/ports/sales-channel.ts";
 import type { IntakeDependencies } from "./dependencies.ts";
-import { takeOrders } from "./take-orders.ts";
+import { fetchedSince, ordersToPark, takeOrders } from "./take-orders.ts";
 
 /** TikTok Shop looks up at most 10 SKUs in its catalogue a call. */
 const lookUpMaximum = 10;
@@ -64,9 +66,14 @@ export async function takeInShop(
 
   const updatedFrom = new Date(Date.now() - openOrdersDays * 86_400_000).toISOString();
   do {
+    const askedAt = await readClock(dependencies.db);
     const page: Awaited<ReturnType<IntakeDependencies["channel"]["searchOrders"]>> =
       await dependencies.channel.searchOrders(shop, { updatedFrom, updatedBefore: null }, pageToken);
-    const taken = await takeOrders(dependencies, shop, page.orders, () => "shop connected");
+    const fetched = fetchedSince(askedAt, page.orders);
+    const taken = await takeOrders(dependencies, shop, fetched, () => "shop connected");
+    await withTenant(dependencies.db, shop.tenantId, (transaction) =>
+      parkListedOrders(transaction, shop.shopId, ordersToPark(page, taken)),
+    );
     crashPoint("shop: a page of orders taken in");
     orders += taken.filter(({ fate }) => fate === "new_order").length;
     pageToken = page.nextPageToken;

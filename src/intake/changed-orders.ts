@@ -4,24 +4,26 @@ import {
   findAwaitedOrders,
   moveOrderCursor,
   notePollFailure,
-  parkPolledOrder,
+  parkListedOrders,
   type PolledPage,
 } from "../db/sync-cursors.ts";
 import { withTenant } from "../db/tenant.ts";
-import type { FetchedOrder, ShopKey } from "../integrations/ports/sales-channel.ts";
+import type { SalesChannel, ShopKey } from "../integrations/ports/sales-channel.ts";
 import type { OrderSyncPlace, OrderSyncStep } from "../workflows/messages.ts";
 import type { IntakeDependencies } from "./dependencies.ts";
-import { type TakenOrder, takeOrders } from "./take-orders.ts";
+import { fetchedSince, ordersToPark, type TakenOrder, takeOrders } from "./take-orders.ts";
 
 /**
  * How far our clock and the channel's may be apart: TikTok Shop refuses requests whose time is off by more than 5 minutes.
  * Only a shop's first poll needs our clock; from then on the channel's own times are compared with each other.
  */
 const clocksApartMilliseconds = 5 * 60_000;
+/** How long an order may become findable after its own update time, however short the interval is. */
+const overlapMillisecondsMinimum = 5 * 60_000;
 
 /**
  * The second path of news: takes in one page of the orders that have changed since the cursor, with an overlap of one
- * interval, since an order may become findable a little after its own update time. The cursor is the channel's time and
+ * interval and 5 minutes at least, since an order may become findable a little after its own update time. The cursor is the channel's time and
  * moves only when every order of the page is stored and its workflow told; a crash before that repeats the page, and
  * taking the same in again changes nothing. An order that is known as it is costs one look and no write.
  *
@@ -36,21 +38,27 @@ export async function takeInChangedOrders(
   shop: ShopKey,
   place: OrderSyncPlace | null,
 ): Promise<OrderSyncStep> {
-  const { db, channel, orderSyncMilliseconds } = dependencies;
+  const { db, channel, orderSyncMilliseconds, timeScale } = dependencies;
   const known = await withTenant(db, shop.tenantId, (transaction) =>
     beginOrderPoll(transaction, shop.tenantId, shop.shopId),
   );
   if (known === null || !known.connected) return { ...nothing, next: null };
   const updatedFrom =
     place?.updatedFrom ??
-    pollFrom(known.cursor, known.openedAt ?? new Date().toISOString(), orderSyncMilliseconds);
+    pollFrom(
+      known.cursor,
+      known.openedAt ?? known.readAt,
+      Math.max(orderSyncMilliseconds, overlapMillisecondsMinimum / timeScale),
+    );
   try {
-    const { orders, nextPageToken } = await channel.searchOrders(
+    const listed = await channel.searchOrders(
       shop,
       { updatedFrom, updatedBefore: null },
       place?.pageToken ?? null,
     );
-    const page = await takeInPage(dependencies, shop, orders, nextPageToken === null);
+    const { nextPageToken } = listed;
+    const orders = fetchedSince(known.readAt, listed.orders);
+    const page = await takeInPage(dependencies, shop, { ...listed, orders });
     return { ...page, next: nextPageToken === null ? null : { updatedFrom, pageToken: nextPageToken } };
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
@@ -75,9 +83,9 @@ function pollFrom(cursor: string | null, openedAt: string, overlapMilliseconds: 
 async function takeInPage(
   dependencies: IntakeDependencies,
   shop: ShopKey,
-  fetched: readonly FetchedOrder[],
-  ended: boolean,
+  listed: Awaited<ReturnType<SalesChannel["searchOrders"]>>,
 ): Promise<PolledPage> {
+  const { orders: fetched, unreadable, nextPageToken } = listed;
   const { db, logger } = dependencies;
   // Asked before they are taken in: afterwards their webhooks may have been worked off, and would count as lost.
   const awaited = await withTenant(db, shop.tenantId, (transaction) =>
@@ -89,28 +97,28 @@ async function takeInPage(
   );
   const taken = await takeOrders(dependencies, shop, fetched, () => "poll");
   crashPoint("poll: page taken in, cursor not moved");
-  const page = countPage(taken, awaited);
+  const page = countPage(taken, awaited, unreadable.length);
   const updated = fetched.map(({ order }) => order.updatedAt).sort();
   await withTenant(db, shop.tenantId, async (transaction) => {
-    for (const order of taken) {
-      if (order.fate !== "refused") continue;
-      const updatedAt = fetched.find((each) => each.order.orderId === order.orderId)?.order.updatedAt ?? "";
-      await parkPolledOrder(transaction, shop.shopId, { orderId: order.orderId, updatedAt }, order.reason);
-    }
-    await moveOrderCursor(transaction, shop.shopId, page, updated.at(-1) ?? null, ended);
+    await parkListedOrders(transaction, shop.shopId, ordersToPark(listed, taken));
+    await moveOrderCursor(transaction, shop.shopId, page, updated.at(-1) ?? null, nextPageToken === null);
   });
   if (page.recovered + page.refused > 0)
     logger.info({ ...shop, ...page }, "The poll found what no webhook brought");
   return page;
 }
 
-function countPage(taken: readonly TakenOrder[], awaited: ReadonlySet<string>): PolledPage {
+function countPage(
+  taken: readonly TakenOrder[],
+  awaited: ReadonlySet<string>,
+  unreadable: number,
+): PolledPage {
   const news = taken.filter(({ fate }) => fate === "new_order" || fate === "news");
   const waiting = news.filter(({ orderId }) => awaited.has(orderId));
   return {
-    seen: taken.length,
+    seen: taken.length + unreadable,
     recovered: news.length - waiting.length,
     awaited: waiting.length,
-    refused: taken.filter(({ fate }) => fate === "refused").length,
+    refused: taken.filter(({ fate }) => fate === "refused").length + unreadable,
   };
 }

@@ -16,6 +16,6 @@ export interface IntakeDependencies {
   readonly queuePrefix: string;
   /** How much faster durations pass than on the clock. */
   readonly timeScale: number;
-  /** Milliseconds between two polls of a shop's orders, already scaled; also how far each looks back behind its cursor. */
+  /** Milliseconds between two polls of a shop's orders, already scaled; also how far each looks back at least. */
   readonly orderSyncMilliseconds: number;
 }

@@ -5,12 +5,13 @@ import { findSkusByChannel } from "../db/catalogue.ts";
 import { isRefusedByDatabase } from "../db/failure.ts";
 import { encrypt } from "../db/encryption.ts";
 import { storeSnapshots, type StoredSnapshot } from "../db/order-snapshots.ts";
+import type { OrderToPark } from "../db/sync-cursors.ts";
 import { withTenant } from "../db/tenant.ts";
 import type { ChannelOrderId, ChannelSkuId } from "../domain/ids.ts";
 import type { ChannelOrder } from "../domain/order/channel-order.ts";
 import { summaryOf } from "../domain/order/transitions.ts";
 import { ChannelFailure } from "../integrations/ports/failure.ts";
-import type { FetchedOrder, ShopKey } from "../integrations/ports/sales-channel.ts";
+import type { FetchedOrder, ShopKey, UnreadableOrder } from "../integrations/ports/sales-channel.ts";
 import { orderWorkflowId, priorities, taskQueues } from "../workflows/addressing.ts";
 import { type OrderInput, orderNews, searchAttributes } from "../workflows/messages.ts";
 import { takeInSkus } from "./catalogue.ts";
@@ -49,6 +50,35 @@ export async function takeOrders(
     { concurrency: toldAtOnceMaximum },
   );
   return taken;
+}
+
+/**
+ * Dates fetched orders by the database's clock, since those of two machines differ, and of two fetches the later counts.
+ * A moment before the fetch does: who looks because of a change has asked for the time after it, and so counts as later
+ * than all who read before the change.
+ *
+ * @param askedAt ISO time that the database told before the channel was called.
+ */
+export function fetchedSince(askedAt: string, fetched: readonly FetchedOrder[]): readonly FetchedOrder[] {
+  return fetched.map((each) => ({ ...each, fetchBeganAt: askedAt }));
+}
+
+/** The orders of a listing's page that were not taken in, for people to see. */
+export function ordersToPark(
+  page: { readonly orders: readonly FetchedOrder[]; readonly unreadable: readonly UnreadableOrder[] },
+  taken: readonly TakenOrder[],
+): readonly OrderToPark[] {
+  const updatedAt = new Map(page.orders.map(({ order }) => [order.orderId, order.updatedAt]));
+  const refused = taken.flatMap((order) =>
+    order.fate === "refused"
+      ? [{ orderId: order.orderId, updatedAt: updatedAt.get(order.orderId) ?? null, reason: order.reason }]
+      : [],
+  );
+  const unreadable = page.unreadable.map((order) => ({
+    ...order,
+    reason: `The order cannot be read: ${order.reason}`,
+  }));
+  return [...refused, ...unreadable];
 }
 
 /** One transaction for all; when the database refuses it, in halves until the order at fault stands alone. */

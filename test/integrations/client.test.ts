@@ -248,6 +248,11 @@ describe("recorded answers", () => {
       { channelId: "576461413038785753", reason: "Order status TELEPORTED is unknown" },
       { channelId: "576461413038785754" },
     ]);
+    expect(page.unreadable).toMatchObject([
+      { orderId: "576461413038785753", reason: "Order status TELEPORTED is unknown" },
+      { orderId: "576461413038785754" },
+    ]);
+    expect(Date.parse(page.unreadable[0]?.updatedAt ?? "")).not.toBeNaN();
     expect(page.orders[0]).toMatchObject({
       order: {
         status: "awaiting_shipment",

@@ -25,8 +25,17 @@ export type CallPriority = 1 | 2 | 3 | 4;
 export interface FetchedOrder {
   readonly order: ChannelOrder;
   readonly recipient: Recipient | null;
-  /** ISO 8601; taken before the request left. */
+  /** ISO 8601, by this process's clock; taken before the request left. */
   readonly fetchBeganAt: string;
+}
+
+/** An order that came and cannot be read, as far as it says which one it is. */
+export interface UnreadableOrder {
+  readonly orderId: ChannelOrderId | null;
+  /** ISO 8601, the channel's time. */
+  readonly updatedAt: string | null;
+  /** Names places and words of the channel's, nothing personal. */
+  readonly reason: string;
 }
 
 export interface ChannelWarehouse {
@@ -132,7 +141,11 @@ export interface SalesChannel {
     shop: ShopKey,
     window: { readonly updatedFrom: string; readonly updatedBefore: string | null },
     pageToken: string | null,
-  ): Promise<{ readonly orders: readonly FetchedOrder[]; readonly nextPageToken: string | null }>;
+  ): Promise<{
+    readonly orders: readonly FetchedOrder[];
+    readonly unreadable: readonly UnreadableOrder[];
+    readonly nextPageToken: string | null;
+  }>;
 
   /**
    * Arranges shipment through the channel's own logistics, at most 50 packages. No idempotency key: read the order back

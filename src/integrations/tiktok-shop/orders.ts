@@ -1,10 +1,11 @@
 import { invariant } from "../../domain/assert.ts";
-import type { FetchedOrder, SalesChannel, ShopKey } from "../ports/sales-channel.ts";
+import { asId } from "../../domain/ids.ts";
+import type { FetchedOrder, SalesChannel, ShopKey, UnreadableOrder } from "../ports/sales-channel.ts";
 import type { Client } from "./client.ts";
 import { describeCall } from "./failure.ts";
 import { readItems, refuseAllUnreadable, type Warner } from "./reading.ts";
 import { translateOrder, translateRecipient } from "./translate.ts";
-import { cancelAnswer, orderSchema, ordersAnswer } from "./wire.ts";
+import { cancelAnswer, orderSchema, ordersAnswer, strangeOrderSchema } from "./wire.ts";
 
 const fetchedMax = 50;
 const pageSize = "100";
@@ -15,7 +16,12 @@ export function orderCalls(
   now: () => number,
   logger: Warner | undefined,
 ): Pick<SalesChannel, "fetchOrders" | "searchOrders" | "cancelOrder"> {
-  const read = (shop: ShopKey, orders: readonly unknown[], began: number): readonly FetchedOrder[] =>
+  const read = (
+    shop: ShopKey,
+    orders: readonly unknown[],
+    began: number,
+    leftOut?: (item: unknown, reason: string) => void,
+  ): readonly FetchedOrder[] =>
     readItems(
       orders,
       orderSchema,
@@ -24,7 +30,7 @@ export function orderCalls(
         recipient: translateRecipient(wire),
         fetchBeganAt: new Date(began).toISOString(),
       }),
-      { what: "An order", shopId: shop.shopId, logger },
+      { what: "An order", shopId: shop.shopId, logger, ...(leftOut === undefined ? {} : { leftOut }) },
     );
 
   return {
@@ -59,7 +65,12 @@ export function orderCalls(
         priority: 3,
         answer: ordersAnswer,
       });
-      return { orders: read(shop, orders, began), nextPageToken };
+      const unreadable: UnreadableOrder[] = [];
+      const fetched = read(shop, orders, began, (item, reason) => {
+        const { id, update_time: updatedAt } = strangeOrderSchema.parse(item);
+        unreadable.push({ orderId: id == null ? null : asId(id), updatedAt: updatedAt ?? null, reason });
+      });
+      return { orders: fetched, unreadable, nextPageToken };
     },
 
     cancelOrder: async (shop, orderId, reason) => {

@@ -14,12 +14,18 @@ export function readItems<Schema extends z.ZodType, Item>(
   items: readonly unknown[],
   schema: Schema,
   translate: (wire: z.output<Schema>) => Item,
-  context: { readonly what: string; readonly shopId: string; readonly logger: Warner | undefined },
+  context: {
+    readonly what: string;
+    readonly shopId: string;
+    readonly logger: Warner | undefined;
+    readonly leftOut?: (item: unknown, reason: string) => void;
+  },
 ): readonly Item[] {
   return items.flatMap((item) => {
     const reading = readItem(item, schema, translate);
     if ("item" in reading) return [reading.item];
-    const { what, shopId, logger } = context;
+    const { what, shopId, logger, leftOut } = context;
+    leftOut?.(item, reading.reason);
     logger?.warn(
       { shopId, channelId: idOf(item), reason: reading.reason },
       `${what} from TikTok Shop cannot be read and is left out`,

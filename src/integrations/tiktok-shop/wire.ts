@@ -90,6 +90,11 @@ export const orderSchema = z.object({
 });
 export type WireOrder = z.output<typeof orderSchema>;
 
+/** What can be told of an order that does not fit. */
+export const strangeOrderSchema = z
+  .object({ id: idOrNull, update_time: timeOrNull })
+  .catch({ id: null, update_time: null });
+
 const unreadList = z
   .array(z.unknown())
   .nullish()
