@@ -7,18 +7,20 @@ import {
   postponeDeliveries,
 } from "../db/webhook-deliveries.ts";
 import { asId, type ChannelOrderId } from "../domain/ids.ts";
+import { batchesOf, fetchLimits, type OrderToFetch, pauseAfter } from "../domain/shop/order-fetches.ts";
 import { ChannelFailure } from "../integrations/ports/failure.ts";
 import type { ShopKey } from "../integrations/ports/sales-channel.ts";
 import type { IntakeDependencies } from "./dependencies.ts";
-import { ShopPauses } from "./shop-pauses.ts";
-import { takeOrders } from "./take-orders.ts";
+import type { ShopPauses } from "./shop-pauses.ts";
+import type { ShopsUnderWay } from "./shops-under-way.ts";
+import { fetchedSince, takeOrders } from "./take-orders.ts";
 
 /** Longer than a call to the channel may take; what a killed process held waits this long. */
 const leaseSeconds = 15;
-/** TikTok Shop gives the details of at most 50 orders a call. */
-const ordersPerCallMaximum = 50;
-/** One call's worth of a shop: what comes in meanwhile may be more urgent than the rest of a longer claim. */
-const ordersMaximum = { inAll: 500, ofOneShop: ordersPerCallMaximum } as const;
+/** Orders claimed at once, and shops worked for at once: one call's worth of a shop, since what comes in may be more urgent. */
+const ordersMaximum = { inAll: 500, ofOneShop: fetchLimits.ordersMaximum } as const;
+/** How long a pass waits for the shops it has begun with. Most are done by then, and the next claim serves them together. */
+const patienceMilliseconds = 50;
 /** How long a delivery waits when something outside of it has failed. */
 const worldRetryMilliseconds = 2_000;
 
@@ -27,18 +29,30 @@ const worldRetryMilliseconds = 2_000;
  * channel, its budget, Postgres, Temporal) puts them back without counting; an order that the channel does not know (yet)
  * counts, since it may be the message that is wrong.
  *
- * @returns how many deliveries there were.
+ * Each shop is worked for by itself. The pass does not wait long for a slow one: it stays in `underWay`, out of the next
+ * claims, while the others go on.
+ *
+ * @returns how many deliveries were claimed, or shops were done with: whether to look again at once.
  */
 export async function dispatchDeliveries(
   dependencies: IntakeDependencies,
-  pauses = new ShopPauses(),
+  pauses: ShopPauses,
+  underWay: ShopsUnderWay,
 ): Promise<number> {
-  const claimed = await claimDeliveries(dependencies.db, ordersMaximum, leaseSeconds, pauses.list());
-  const byShop = groupedBy(claimed, ({ shopId }) => shopId);
-  await Promise.all(
-    [...byShop.values()].map((deliveries) => dispatchShop({ ...dependencies, pauses }, deliveries)),
-  );
-  return claimed.length;
+  const ofAllShops = ordersMaximum.inAll - underWay.size;
+  const claimed =
+    ofAllShops <= 0
+      ? []
+      : await claimDeliveries(dependencies.db, { ...ordersMaximum, inAll: ofAllShops }, leaseSeconds, [
+          ...pauses.list(),
+          ...underWay.list(),
+        ]);
+  for (const [shopId, deliveries] of groupedBy(claimed, (delivery) => delivery.shopId)) {
+    underWay.begin(shopId, () => dispatchShop({ ...dependencies, pauses }, deliveries));
+  }
+  const begun = underWay.size;
+  await underWay.ended(patienceMilliseconds);
+  return Math.max(claimed.length, begun - underWay.size);
 }
 
 /** `Map.groupBy`, which Node 20 does not have. */
@@ -58,6 +72,7 @@ function groupedBy<Key>(
 
 type Dispatching = IntakeDependencies & { readonly pauses: ShopPauses };
 
+/** Never rejects: what cannot even be put back comes back when its lease runs out. */
 async function dispatchShop(
   dependencies: Dispatching,
   deliveries: readonly ClaimedDelivery[],
@@ -66,21 +81,73 @@ async function dispatchShop(
   if (first === undefined) return;
   const shop: ShopKey = { tenantId: first.tenantId, shopId: first.shopId };
   const byOrder = groupedBy(deliveries, ({ channelOrderId }) => asId<"ChannelOrder">(channelOrderId));
-  await dispatchOrders(dependencies, shop, byOrder, [...byOrder.keys()]);
+  const batches = batchesOf(
+    [...byOrder].map(([orderId, [delivery]]) => ({ orderId, failedFetches: delivery?.failedFetches ?? 0 })),
+  );
+  const claim: Claim = { shop, byOrder, claimedAt: first.claimedAt };
+  let done = 0;
+  try {
+    for (const batch of batches) {
+      await dispatchBatch(dependencies, claim, batch);
+      done += 1;
+    }
+  } catch (error) {
+    const orderIds = batches.slice(done).flatMap((batch) => batch.map(({ orderId }) => orderId));
+    await waitForTheWorld(dependencies, claim, orderIds, error).catch((failure: unknown) => {
+      dependencies.logger.warn({ err: failure, ...shop }, "Deliveries wait for their lease to run out");
+    });
+  }
 }
 
+/** What was claimed of one shop. */
+interface Claim {
+  readonly shop: ShopKey;
+  readonly byOrder: ReadonlyMap<ChannelOrderId, readonly ClaimedDelivery[]>;
+  /** By the database's clock, before anything was fetched. */
+  readonly claimedAt: string;
+}
+
+function deliveriesOf({ byOrder }: Claim, orderIds: readonly ChannelOrderId[]): readonly string[] {
+  return orderIds.flatMap((orderId) => (byOrder.get(orderId) ?? []).map(({ id }) => id));
+}
+
+/** @throws whatever failed outside of the deliveries; all that were not worked off by then wait. */
+async function dispatchBatch(
+  dependencies: Dispatching,
+  claim: Claim,
+  batch: readonly OrderToFetch[],
+): Promise<void> {
+  const orderIds = batch.map(({ orderId }) => orderId);
+  try {
+    await dispatchOrders(dependencies, claim, orderIds);
+  } catch (error) {
+    if (!(error instanceof ChannelFailure) || !error.answered || error.kind !== "unavailable") throw error;
+    // It may be the fault of one order that the channel cannot answer for all of them.
+    const failedFetches = Math.max(...batch.map((order) => order.failedFetches)) + 1;
+    const reason =
+      batch.length === 1
+        ? `The channel fails whenever it is asked for this order, even alone; it is asked again and again: ${error.message}`
+        : `The channel failed when it was asked for ${batch.length} orders together: ${error.message}`;
+    dependencies.logger.warn(
+      { err: error, ...claim.shop, orders: batch.length, failedFetches },
+      "A fetch failed",
+    );
+    const retryAt = new Date(Date.now() + pauseAfter(failedFetches, dependencies.timeScale));
+    await postponeDeliveries(dependencies.db, deliveriesOf(claim, orderIds), retryAt, reason, failedFetches);
+  }
+}
+
+/** @throws whatever failed outside of the deliveries. */
 async function dispatchOrders(
   dependencies: Dispatching,
-  shop: ShopKey,
-  byOrder: ReadonlyMap<ChannelOrderId, readonly ClaimedDelivery[]>,
+  claim: Claim,
   orderIds: readonly ChannelOrderId[],
 ): Promise<void> {
-  const { db, channel, timeScale, logger } = dependencies;
-  const idsOf = (ids: readonly ChannelOrderId[]) =>
-    ids.flatMap((orderId) => (byOrder.get(orderId) ?? []).map(({ id }) => id));
+  const { db, channel, timeScale } = dependencies;
+  const { shop, byOrder, claimedAt } = claim;
   try {
     crashPoint("deliveries: claimed, orders not fetched");
-    const fetched = await channel.fetchOrders(shop, orderIds, 2);
+    const fetched = fetchedSince(claimedAt, await channel.fetchOrders(shop, orderIds, 2));
     crashPoint("deliveries: orders fetched, not stored");
     const taken = await takeOrders(
       dependencies,
@@ -90,31 +157,19 @@ async function dispatchOrders(
     );
     crashPoint("deliveries: workflows told, not marked");
     const done = taken.filter(({ fate }) => fate !== "refused").map(({ orderId }) => orderId);
-    await completeDeliveries(db, idsOf(done));
+    await completeDeliveries(db, deliveriesOf(claim, done));
     for (const order of taken) {
-      if (order.fate === "refused") await failDeliveries(db, idsOf([order.orderId]), order.reason, timeScale);
+      if (order.fate === "refused")
+        await failDeliveries(db, deliveriesOf(claim, [order.orderId]), order.reason, timeScale);
     }
     const found = new Set(taken.map(({ orderId }) => orderId));
     const missing = orderIds.filter((orderId) => !found.has(orderId));
-    await failDeliveries(db, idsOf(missing), "The channel does not know the order (yet)", timeScale);
+    const reason = "The channel does not know the order (yet)";
+    await failDeliveries(db, deliveriesOf(claim, missing), reason, timeScale);
   } catch (error) {
-    if (error instanceof ChannelFailure && (error.kind === "refused" || error.kind === "malformed")) {
-      await dispatchApart(dependencies, shop, byOrder, orderIds, error);
-      return;
-    }
-    const retryAt = error instanceof ChannelFailure ? error.retryAt : null;
-    if (retryAt !== null) dependencies.pauses.pause(shop.shopId, retryAt);
-    const isOurBudget = error instanceof ChannelFailure && error.kind === "rate_limited";
-    logger[isOurBudget ? "info" : "warn"](
-      { ...(isOurBudget ? {} : { err: error }), ...shop, orders: orderIds.length, retryAt },
-      "Deliveries wait: something outside of them failed",
-    );
-    await postponeDeliveries(
-      db,
-      idsOf(orderIds),
-      new Date(retryAt ?? Date.now() + worldRetryMilliseconds),
-      error instanceof Error ? error.message : String(error),
-    );
+    if (!(error instanceof ChannelFailure) || (error.kind !== "refused" && error.kind !== "malformed"))
+      throw error;
+    await dispatchApart(dependencies, claim, orderIds, error);
   }
 }
 
@@ -124,17 +179,38 @@ async function dispatchOrders(
  */
 async function dispatchApart(
   dependencies: Dispatching,
-  shop: ShopKey,
-  byOrder: ReadonlyMap<ChannelOrderId, readonly ClaimedDelivery[]>,
+  claim: Claim,
   orderIds: readonly ChannelOrderId[],
   failure: ChannelFailure,
 ): Promise<void> {
   if (orderIds.length === 1) {
-    const ids = orderIds.flatMap((orderId) => (byOrder.get(orderId) ?? []).map(({ id }) => id));
-    await failDeliveries(dependencies.db, ids, failure.message, dependencies.timeScale);
+    const { db, timeScale } = dependencies;
+    await failDeliveries(db, deliveriesOf(claim, orderIds), failure.message, timeScale);
     return;
   }
   const middle = Math.ceil(orderIds.length / 2);
-  await dispatchOrders(dependencies, shop, byOrder, orderIds.slice(0, middle));
-  await dispatchOrders(dependencies, shop, byOrder, orderIds.slice(middle));
+  await dispatchOrders(dependencies, claim, orderIds.slice(0, middle));
+  await dispatchOrders(dependencies, claim, orderIds.slice(middle));
+}
+
+async function waitForTheWorld(
+  { db, logger, pauses }: Dispatching,
+  claim: Claim,
+  orderIds: readonly ChannelOrderId[],
+  error: unknown,
+): Promise<void> {
+  const { shop } = claim;
+  const retryAt = error instanceof ChannelFailure ? error.retryAt : null;
+  if (retryAt !== null) pauses.pause(shop.shopId, retryAt);
+  const isOurBudget = error instanceof ChannelFailure && error.kind === "rate_limited";
+  logger[isOurBudget ? "info" : "warn"](
+    { ...(isOurBudget ? {} : { err: error }), ...shop, orders: orderIds.length, retryAt },
+    "Deliveries wait: something outside of them failed",
+  );
+  await postponeDeliveries(
+    db,
+    deliveriesOf(claim, orderIds),
+    new Date(retryAt ?? Date.now() + worldRetryMilliseconds),
+    error instanceof Error ? error.message : String(error),
+  );
 }

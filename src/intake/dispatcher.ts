@@ -3,6 +3,7 @@ import type { IntakeDependencies } from "./dependencies.ts";
 import { type Loop, startLoop } from "./loop.ts";
 import { outboxClasses, workOffOutbox } from "./outbox.ts";
 import { ShopPauses } from "./shop-pauses.ts";
+import { ShopsUnderWay } from "./shops-under-way.ts";
 import { keepSchedules } from "./schedules.ts";
 import { connectShops, sweepUnhandledOrders } from "./sweep.ts";
 
@@ -13,9 +14,10 @@ import { connectShops, sweepUnhandledOrders } from "./sweep.ts";
 export function startDispatcher(dependencies: IntakeDependencies): Loop {
   const { logger } = dependencies;
   const deliveryPauses = new ShopPauses();
+  const underWay = new ShopsUnderWay();
   const channelPauses = new ShopPauses();
   const loops = [
-    startLoop("deliveries", () => dispatchDeliveries(dependencies, deliveryPauses), {
+    startLoop("deliveries", () => dispatchDeliveries(dependencies, deliveryPauses, underWay), {
       restMilliseconds: 100,
       logger,
     }),
@@ -44,6 +46,7 @@ export function startDispatcher(dependencies: IntakeDependencies): Loop {
   return {
     async stop() {
       await Promise.all(loops.map((loop) => loop.stop()));
+      await underWay.ended();
     },
   };
 }

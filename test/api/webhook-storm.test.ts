@@ -1,12 +1,12 @@
 import { createHmac, randomBytes, randomInt, randomUUID } from "node:crypto";
 import pMap from "p-map";
 import { afterAll, beforeAll, describe, expect, onTestFailed, test } from "vitest";
-import { dispatchDeliveries } from "../../src/intake/deliveries.ts";
 import type { IntakeDependencies } from "../../src/intake/dependencies.ts";
 import { isSignedByApp } from "../../src/integrations/tiktok-shop/signature.ts";
 import { asId, type ChannelOrderId } from "../../src/domain/ids.ts";
 import { at } from "../domain/stock/stock-builders.ts";
 import { aLine, snapshot } from "../domain/order/order-builders.ts";
+import { dispatchToTheEnd } from "../support/dispatch.ts";
 import { type Random, randomFrom } from "../support/random.ts";
 import { noChannel, silent } from "../support/workers.ts";
 import { until } from "../support/until.ts";
@@ -117,7 +117,7 @@ describe("a storm of repeated webhooks", () => {
       until(
         "all deliveries worked off",
         async () => {
-          await dispatchDeliveries(intake);
+          await dispatchToTheEnd(intake);
           return !open && (await waiting(bed)) === 0;
         },
         { seconds: 900 },

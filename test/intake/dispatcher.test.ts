@@ -2,15 +2,18 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { withTenant } from "../../src/db/tenant.ts";
 import { asId, type ChannelOrderId } from "../../src/domain/ids.ts";
 import { dispatchDeliveries } from "../../src/intake/deliveries.ts";
+import { ShopPauses } from "../../src/intake/shop-pauses.ts";
+import { ShopsUnderWay } from "../../src/intake/shops-under-way.ts";
 import { outboxClasses, workOffOutbox } from "../../src/intake/outbox.ts";
 import { takeInSkus } from "../../src/intake/catalogue.ts";
 import { connectShops, sweepUnhandledOrders } from "../../src/intake/sweep.ts";
 import { takeOrders } from "../../src/intake/take-orders.ts";
 import { ChannelFailure } from "../../src/integrations/ports/failure.ts";
-import type { SalesChannel } from "../../src/integrations/ports/sales-channel.ts";
+import type { SalesChannel, ShopKey } from "../../src/integrations/ports/sales-channel.ts";
 import type { RunningWorkers } from "../../src/workers.ts";
 import { orderWorkflowId } from "../../src/workflows/addressing.ts";
 import { type DemoShop, orderOf, startDemoShop } from "../support/demo-shop.ts";
+import { dispatchToTheEnd } from "../support/dispatch.ts";
 import { seedShop } from "../support/seed.ts";
 import { until } from "../support/until.ts";
 import { startTestWorkers } from "../support/workers.ts";
@@ -28,21 +31,27 @@ afterAll(async () => {
 });
 
 /** A delivery as the API stores it. */
-async function deliver(orderId: string): Promise<string> {
+async function deliver(orderId: string, shop: ShopKey = demo.shop): Promise<string> {
   const key = crypto.randomUUID();
-  return await withTenant(demo.db, demo.shop.tenantId, async () => {
+  return await withTenant(demo.db, shop.tenantId, async () => {
     const row = await demo.database.asSuperuser<{ id: string }>(
       `insert into webhook_deliveries (channel, tenant_id, shop_id, sender, dedupe_key, topic, channel_order_id, body, headers)
        values ('tiktok-shop', $1, $2, 'test', $3, 1, $4, '\\x7b7d', '{}') returning id`,
-      [demo.shop.tenantId, demo.shop.shopId, key, orderId],
+      [shop.tenantId, shop.shopId, key, orderId],
     );
     return row[0]!.id;
   });
 }
 
 async function deliveryOf(id: string) {
-  const [row] = await demo.database.asSuperuser<{ state: string; attempts: number; reason: string | null }>(
-    "select state, attempts, reason from webhook_deliveries where id = $1",
+  const [row] = await demo.database.asSuperuser<{
+    state: string;
+    attempts: number;
+    failed_fetches: number;
+    reason: string | null;
+    next_attempt_at: Date;
+  }>(
+    "select state, attempts, failed_fetches, reason, next_attempt_at from webhook_deliveries where id = $1",
     [id],
   );
   return row!;
@@ -62,7 +71,7 @@ describe("the dispatcher", () => {
   test("takes an order in from its delivery, and a second delivery of the same news changes nothing", async () => {
     const orderId = await demo.placeOrder([{ skuId: demo.skus[0]!.id, quantity: 1 }]);
     const [first, second] = [await deliver(orderId), await deliver(orderId)];
-    expect(await dispatchDeliveries(demo.intake)).toBe(2);
+    expect(await dispatchToTheEnd(demo.intake)).toBe(2);
     expect([await deliveryOf(first), await deliveryOf(second)].map((each) => each.state)).toEqual([
       "processed",
       "processed",
@@ -79,7 +88,7 @@ describe("the dispatcher", () => {
     for (let index = 0; index < 60; index += 1) {
       orderIds.push(await demo.placeOrder([{ skuId: demo.skus[1]!.id, quantity: 1 }], { oversell: true }));
     }
-    await Promise.all(orderIds.map(deliver));
+    await Promise.all(orderIds.map((orderId) => deliver(orderId)));
     let calls = 0;
     const counting = withChannel({
       fetchOrders: (...given) => {
@@ -87,17 +96,17 @@ describe("the dispatcher", () => {
         return demo.channel.fetchOrders(...given);
       },
     });
-    while ((await dispatchDeliveries(counting)) > 0);
+    while ((await dispatchToTheEnd(counting)) > 0);
     expect(calls).toBe(2);
   });
 
   test("counts an attempt for an order that the channel does not know yet, and takes it in once it does", async () => {
     const orderId = await demo.placeOrder([{ skuId: demo.skus[2]!.id, quantity: 1 }]);
     const id = await deliver(orderId);
-    await dispatchDeliveries(withChannel({ fetchOrders: () => Promise.resolve([]) }));
+    await dispatchToTheEnd(withChannel({ fetchOrders: () => Promise.resolve([]) }));
     expect(await deliveryOf(id)).toMatchObject({ state: "waiting", attempts: 1 });
     await makeDue();
-    await dispatchDeliveries(demo.intake);
+    await dispatchToTheEnd(demo.intake);
     expect(await deliveryOf(id)).toMatchObject({ state: "processed" });
   });
 
@@ -105,7 +114,7 @@ describe("the dispatcher", () => {
     const id = await deliver("576000000000000001");
     for (let attempt = 0; attempt < 7; attempt += 1) {
       await makeDue();
-      await dispatchDeliveries(demo.intake);
+      await dispatchToTheEnd(demo.intake);
     }
     expect(await deliveryOf(id)).toMatchObject({
       state: "parked",
@@ -120,16 +129,131 @@ describe("the dispatcher", () => {
       const id = await deliver(orderId);
       for (let attempt = 0; attempt < 8; attempt += 1) {
         await makeDue();
-        await dispatchDeliveries(
+        await dispatchToTheEnd(
           withChannel({ fetchOrders: () => Promise.reject(new ChannelFailure(kind, "not now")) }),
         );
       }
-      expect(await deliveryOf(id)).toMatchObject({ state: "waiting", attempts: 0 });
+      expect(await deliveryOf(id)).toMatchObject({ state: "waiting", attempts: 0, failed_fetches: 0 });
       await makeDue();
-      await dispatchDeliveries(demo.intake);
+      await dispatchToTheEnd(demo.intake);
       expect(await deliveryOf(id)).toMatchObject({ state: "processed" });
     },
   );
+
+  test("goes on with the other shops while one's channel answers slowly, and asks that one for nothing meanwhile", async () => {
+    const slow = await seedShop(demo.db);
+    await deliver("slow-1", slow);
+    const answers: (() => void)[] = [];
+    const asked: string[] = [];
+    const intake = withChannel({
+      fetchOrders: (shop, ...given) => {
+        if (shop.shopId !== slow.shopId) return demo.channel.fetchOrders(shop, ...given);
+        asked.push(...given[0]);
+        return new Promise((resolve) => answers.push(() => resolve([])));
+      },
+    });
+    const [pauses, underWay] = [new ShopPauses(), new ShopsUnderWay()];
+    const pass = () => dispatchDeliveries(intake, pauses, underWay);
+    await pass();
+    await deliver("slow-2", slow);
+    for (let round = 0; round < 3; round += 1) {
+      const id = await deliver(
+        await demo.placeOrder([{ skuId: demo.skus[1]!.id, quantity: 1 }], { oversell: true }),
+      );
+      await until("the other shop's order is taken in", async () => {
+        await pass();
+        return (await deliveryOf(id)).state === "processed";
+      });
+    }
+    expect(asked).toEqual(["slow-1"]);
+    expect(underWay.list()).toEqual([slow.shopId]);
+    let ended = false;
+    const stopping = underWay.ended().then(() => (ended = true));
+    await pass();
+    expect(ended).toBe(false);
+    answers.forEach((answer) => answer());
+    await stopping;
+    expect(underWay.size).toBe(0);
+    await until("asked for what came meanwhile", async () => {
+      await pass();
+      return asked.includes("slow-2");
+    });
+    answers.forEach((answer) => answer());
+    await underWay.ended();
+  });
+
+  test("lets an order of which the channel always fails hold back no neighbour, and asks for it alone and more seldom", async () => {
+    const [bad, ...good] = await Promise.all(
+      Array.from({ length: 6 }, () =>
+        demo.placeOrder([{ skuId: demo.skus[1]!.id, quantity: 1 }], { oversell: true }),
+      ),
+    );
+    const badDelivery = await deliver(bad!);
+    const goodDeliveries = await Promise.all(good.map((orderId) => deliver(orderId)));
+    const calls: (readonly string[])[] = [];
+    const failing = withChannel({
+      fetchOrders: (shop, orderIds, priority) => {
+        if (shop.shopId !== demo.shop.shopId) return Promise.resolve([]);
+        calls.push(orderIds);
+        if (orderIds.includes(bad!))
+          return Promise.reject(new ChannelFailure("unavailable", "HTTP 500", { answered: true }));
+        return demo.channel.fetchOrders(shop, orderIds, priority);
+      },
+    });
+    const pass = async () => {
+      await makeDue();
+      calls.length = 0;
+      await dispatchToTheEnd(failing);
+    };
+    for (let failure = 0; failure < 7; failure += 1) {
+      await pass();
+      expect(calls.length).toBeLessThanOrEqual(2);
+    }
+    await pass();
+    for (const id of goodDeliveries) expect(await deliveryOf(id)).toMatchObject({ state: "processed" });
+    const shortly = await deliveryOf(badDelivery);
+    expect(shortly).toMatchObject({
+      state: "waiting",
+      attempts: 0,
+      reason: expect.stringMatching(/even alone.*HTTP 500/),
+    });
+
+    // News of the same order and of another one come: the order is known to stand alone.
+    const later = await demo.placeOrder([{ skuId: demo.skus[1]!.id, quantity: 1 }], { oversell: true });
+    await demo.database.asSuperuser(
+      "update webhook_deliveries set next_attempt_at = now() + interval '1 hour' where id = $1",
+      [badDelivery],
+    );
+    const [again, neighbour] = [await deliver(bad!), await deliver(later)];
+    calls.length = 0;
+    await dispatchToTheEnd(failing);
+    expect(calls).toEqual([[later], [bad]]);
+    expect(await deliveryOf(neighbour)).toMatchObject({ state: "processed" });
+    expect((await deliveryOf(again)).failed_fetches).toBeGreaterThan(shortly.failed_fetches);
+
+    await makeDue();
+    await dispatchToTheEnd(demo.intake);
+    expect(await deliveryOf(badDelivery)).toMatchObject({ state: "processed" });
+    expect(await deliveryOf(again)).toMatchObject({ state: "processed" });
+  });
+
+  test("compares fetches by the database's clock: one that a fast machine made hides no later one", async () => {
+    const orderId = await demo.placeOrder([{ skuId: demo.skus[1]!.id, quantity: 1 }], { oversell: true });
+    await deliver(orderId);
+    await dispatchToTheEnd(
+      withChannel({
+        fetchOrders: async (...given) =>
+          (await demo.channel.fetchOrders(...given)).map((each) => ({
+            ...each,
+            order: { ...each.order, trackingNumber: "as it was before" },
+            fetchBeganAt: "2999-01-01T00:00:00.000Z",
+          })),
+      }),
+    );
+    await deliver(orderId);
+    await dispatchToTheEnd(demo.intake);
+    expect(await orderOf(demo.db, demo.shop, orderId)).toMatchObject({ snapshot_version: 2 });
+  });
 
   test("takes the neighbours in of an order that cannot be stored, and keeps its delivery with the reason", async () => {
     const [good, bad] = [
@@ -137,7 +261,7 @@ describe("the dispatcher", () => {
       await demo.placeOrder([{ skuId: demo.skus[7]!.id, quantity: 1 }]),
     ];
     const [goodDelivery, badDelivery] = [await deliver(good), await deliver(bad)];
-    await dispatchDeliveries(
+    await dispatchToTheEnd(
       withChannel({
         fetchOrders: async (...given) =>
           (await demo.channel.fetchOrders(...given)).map((each) =>
@@ -157,12 +281,12 @@ describe("the dispatcher", () => {
     const good = await demo.placeOrder([{ skuId: demo.skus[8]!.id, quantity: 1 }]);
     const [goodDelivery, badDelivery] = [await deliver(good), await deliver("TEST_ORDER_ID")];
     await makeDue();
-    await dispatchDeliveries(demo.intake);
+    await dispatchToTheEnd(demo.intake);
     expect(await deliveryOf(goodDelivery)).toMatchObject({ state: "processed" });
     expect(await deliveryOf(badDelivery)).toMatchObject({ state: "waiting", attempts: 1 });
     for (let attempt = 0; attempt < 6; attempt += 1) {
       await makeDue();
-      await dispatchDeliveries(demo.intake);
+      await dispatchToTheEnd(demo.intake);
     }
     expect(await deliveryOf(badDelivery)).toMatchObject({
       state: "parked",
@@ -233,7 +357,20 @@ describe("the dispatcher", () => {
       status: "connecting",
       status_reason: expect.stringContaining("cut off"),
     });
-    expect(await connectShops(demo.intake)).toBe(1);
+    const withStrangeOrder = withChannel({
+      searchOrders: async (...given) => ({
+        ...(await demo.channel.searchOrders(...given)),
+        unreadable: [
+          { orderId: asId<"ChannelOrder">("strange"), updatedAt: null, reason: "unknown shape at status" },
+        ],
+      }),
+    });
+    expect(await connectShops(withStrangeOrder)).toBe(1);
+    expect(
+      await demo.database.asSuperuser(
+        "select state from webhook_deliveries where channel_order_id = 'strange'",
+      ),
+    ).toEqual([{ state: "parked" }]);
     expect(await status()).toEqual({ status: "connected", status_reason: null });
     expect(await orderOf(demo.db, demo.shop, orderId)).not.toBeNull();
   });

@@ -20,6 +20,8 @@ export class ChannelFailure extends Error {
   readonly requestId: string | null;
   /** Milliseconds since the epoch; only with `rate_limited`, and with `unavailable` when the call was not made. */
   readonly retryAt: number | null;
+  /** True when the channel itself answered with this failure: it is there, but could not do what was asked. */
+  readonly answered: boolean;
 
   constructor(
     kind: FailureKind,
@@ -28,6 +30,7 @@ export class ChannelFailure extends Error {
       readonly channelCode?: string | null;
       readonly requestId?: string | null;
       readonly retryAt?: number | null;
+      readonly answered?: boolean;
       readonly cause?: unknown;
     } = {},
   ) {
@@ -36,6 +39,7 @@ export class ChannelFailure extends Error {
     this.channelCode = details.channelCode ?? null;
     this.requestId = details.requestId ?? null;
     this.retryAt = details.retryAt ?? null;
+    this.answered = details.answered ?? false;
   }
 
   /** True when the call may have taken effect although it failed: read the state back before trying again. */

@@ -80,6 +80,7 @@ export function failureOf(
     {
       channelCode: verdict.code,
       requestId: verdict.requestId,
+      answered: true,
       retryAt: kind === "rate_limited" ? retryAtOf(verdict.retryAfter, context.now) : null,
     },
   );

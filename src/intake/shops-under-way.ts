@@ -1,0 +1,38 @@
+import { setTimeout as wait } from "node:timers/promises";
+import type { ShopId } from "../domain/ids.ts";
+
+/** Work that goes on for shops in the background, for each at most one at a time, so that a slow one holds nobody back. */
+export class ShopsUnderWay {
+  readonly #works = new Map<ShopId, Promise<void>>();
+
+  /** How many shops are worked for now. */
+  get size(): number {
+    return this.#works.size;
+  }
+
+  /** The shops that are worked for now. */
+  list(): readonly ShopId[] {
+    return [...this.#works.keys()];
+  }
+
+  /** @param work must not reject: nobody may be waiting for it. */
+  begin(shopId: ShopId, work: () => Promise<void>): void {
+    if (this.#works.has(shopId)) throw new Error(`Broken invariant: shop ${shopId} is under way already`);
+    this.#works.set(
+      shopId,
+      work().finally(() => this.#works.delete(shopId)),
+    );
+  }
+
+  /** Waits until none is under way of those that are now, but not longer than some milliseconds. */
+  async ended(millisecondsMax?: number): Promise<void> {
+    const ended = Promise.all(this.#works.values());
+    if (millisecondsMax === undefined) {
+      await ended;
+      return;
+    }
+    const timeIsUp = new AbortController();
+    await Promise.race([ended, wait(millisecondsMax, undefined, { signal: timeIsUp.signal })]);
+    timeIsUp.abort();
+  }
+}
