@@ -10,6 +10,7 @@ import type { SalesChannel } from "../../src/integrations/ports/sales-channel.ts
 import { bundleWorkflows, type RunningWorkers } from "../../src/workers.ts";
 import { orderSyncScheduleId, orderWorkflowId, taskQueues } from "../../src/workflows/addressing.ts";
 import type { OrderSyncCounts } from "../../src/workflows/messages.ts";
+import { dispatchToTheEnd } from "../support/dispatch.ts";
 import { type DemoShop, orderOf, startDemoShop } from "../support/demo-shop.ts";
 import { findReplayFailures, historiesOf, recordWhenAsked } from "../support/histories.ts";
 import { until } from "../support/until.ts";
@@ -172,7 +173,7 @@ describe("the poll of a shop's orders", () => {
         const orders = all.orders.filter(({ order }) => orderIds.includes(order.orderId));
         const start = Number(pageToken ?? 0);
         const next = start + 3 < orders.length ? String(start + 3) : null;
-        return { orders: orders.slice(start, start + 3), nextPageToken: next };
+        return { orders: orders.slice(start, start + 3), unreadable: [], nextPageToken: next };
       },
     });
     expect(await pass()).toEqual({ seen: 8, recovered: 8, awaited: 0, refused: 0 });
@@ -209,6 +210,84 @@ describe("the poll of a shop's orders", () => {
       replayDeliveries(transaction, { id: parked[0]!.id }),
     );
     expect(replayed).toBe(1);
+  });
+
+  test("keeps an order that cannot be read where people look, once, and takes its neighbours in", async () => {
+    const [strange, good] = [await place(2), await place(2)];
+    const updatedAt = "2026-11-21T11:00:00.000Z";
+    withTrouble({
+      searchOrders: async (...asked) => {
+        const found = await demo.channel.searchOrders(...asked);
+        return {
+          ...found,
+          orders: found.orders.filter(({ order }) => order.orderId !== strange),
+          unreadable: [
+            { orderId: strange, updatedAt, reason: "Order status TELEPORTED is unknown" },
+            { orderId: null, updatedAt: null, reason: "unknown shape at id" },
+          ],
+        };
+      },
+    });
+    expect(await pass()).toMatchObject({ recovered: 1, refused: 2 });
+    expect(await pass()).toMatchObject({ recovered: 0, refused: 2 });
+    polling = demo.intake;
+    await reserved(good);
+    const kept = () =>
+      demo.database.asSuperuser<{
+        id: string;
+        state: string;
+        channel_order_id: string | null;
+        reason: string;
+      }>(
+        "select id, state, channel_order_id, reason from webhook_deliveries where reason like '%cannot be read%' order by state",
+      );
+    expect(await kept()).toMatchObject([
+      { state: "kept", channel_order_id: null },
+      { state: "parked", channel_order_id: strange, reason: expect.stringContaining("TELEPORTED") },
+    ]);
+    const replayed = await withTenant(demo.db, demo.shop.tenantId, (transaction) =>
+      replayDeliveries(transaction, { state: "parked" }),
+    );
+    expect(replayed).toBeGreaterThan(0);
+    await dispatchToTheEnd(demo.intake);
+    await reserved(strange);
+    expect((await cursor()).cursor! >= updatedAt).toBe(true);
+  });
+
+  test.each([
+    ["5 minutes when its interval is shorter", 5_000, 1, 300_000],
+    ["one interval when that is longer", 600_000, 1, 600_000],
+    ["less where time is scaled", 5_000, 30, 10_000],
+  ])("looks %s behind its cursor", async (_name, orderSyncMilliseconds, timeScale, overlap) => {
+    await pass();
+    const { cursor: from } = await cursor();
+    const windows: string[] = [];
+    const searchOrders: SalesChannel["searchOrders"] = (_shop, { updatedFrom }) => {
+      windows.push(updatedFrom);
+      return Promise.resolve({ orders: [], unreadable: [], nextPageToken: null });
+    };
+    const channel = { ...demo.channel, searchOrders };
+    await takeInChangedOrders({ ...demo.intake, channel, orderSyncMilliseconds, timeScale }, demo.shop, null);
+    expect(windows).toEqual([new Date(Date.parse(from!) - overlap).toISOString()]);
+  });
+
+  test("compares its fetches by the database's clock: one that a fast machine made hides no later one", async () => {
+    const orderId = await place();
+    withTrouble({
+      searchOrders: async (...asked) => {
+        const found = await demo.channel.searchOrders(...asked);
+        const orders = found.orders.map((each) => ({
+          ...each,
+          order: { ...each.order, trackingNumber: "as it was before" },
+          fetchBeganAt: "2999-01-01T00:00:00.000Z",
+        }));
+        return { ...found, orders: orders.filter(({ order }) => order.orderId === orderId) };
+      },
+    });
+    await pass();
+    polling = demo.intake;
+    await pass();
+    expect(await orderOf(demo.db, demo.shop, orderId)).toMatchObject({ snapshot_version: 2 });
   });
 
   test("ends at once for a shop that is not connected", async () => {
