@@ -19,8 +19,11 @@ import { fetchedSince, takeOrders } from "./take-orders.ts";
 const leaseSeconds = 15;
 /** Orders claimed at once, and shops worked for at once: one call's worth of a shop, since what comes in may be more urgent. */
 const ordersMaximum = { inAll: 500, ofOneShop: fetchLimits.ordersMaximum } as const;
-/** How long a pass waits for the shops it has begun with. Most are done by then, and the next claim serves them together. */
-const patienceMilliseconds = 50;
+/**
+ * How long a pass waits for the shops under way before others are looked for. Most of those it has begun with are done soon,
+ * and the next claim serves them together.
+ */
+const patienceMilliseconds = { afterClaim: 50, otherwise: 100 } as const;
 /** How long a delivery waits when something outside of it has failed. */
 const worldRetryMilliseconds = 2_000;
 
@@ -51,7 +54,9 @@ export async function dispatchDeliveries(
     underWay.begin(shopId, () => dispatchShop({ ...dependencies, pauses }, deliveries));
   }
   const begun = underWay.size;
-  await underWay.ended(patienceMilliseconds);
+  if (claimed.length > 0) await underWay.allEnded(patienceMilliseconds.afterClaim);
+  // A shop that is done with is claimed for again at once.
+  else if (begun > 0) await underWay.oneEnded(patienceMilliseconds.otherwise);
   return Math.max(claimed.length, begun - underWay.size);
 }
 

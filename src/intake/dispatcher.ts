@@ -46,7 +46,7 @@ export function startDispatcher(dependencies: IntakeDependencies): Loop {
   return {
     async stop() {
       await Promise.all(loops.map((loop) => loop.stop()));
-      await underWay.ended();
+      await underWay.allEnded();
     },
   };
 }

@@ -24,15 +24,24 @@ export class ShopsUnderWay {
     );
   }
 
-  /** Waits until none is under way of those that are now, but not longer than some milliseconds. */
-  async ended(millisecondsMax?: number): Promise<void> {
-    const ended = Promise.all(this.#works.values());
-    if (millisecondsMax === undefined) {
-      await ended;
-      return;
-    }
-    const timeIsUp = new AbortController();
-    await Promise.race([ended, wait(millisecondsMax, undefined, { signal: timeIsUp.signal })]);
-    timeIsUp.abort();
+  /** Waits until all have ended that are under way now, but not longer than some milliseconds. */
+  async allEnded(millisecondsMax = Number.POSITIVE_INFINITY): Promise<void> {
+    await within(millisecondsMax, Promise.all(this.#works.values()));
   }
+
+  /** Waits until one has ended of those that are under way now, but not longer than some milliseconds. */
+  async oneEnded(millisecondsMax: number): Promise<void> {
+    await within(millisecondsMax, Promise.race(this.#works.values()));
+  }
+}
+
+async function within(millisecondsMax: number, ended: Promise<unknown>): Promise<void> {
+  if (millisecondsMax === Number.POSITIVE_INFINITY) {
+    await ended;
+    return;
+  }
+  const timeIsUp = new AbortController();
+  const { signal } = timeIsUp;
+  await Promise.race([ended, wait(millisecondsMax, undefined, { signal }).catch(() => undefined)]);
+  timeIsUp.abort();
 }

@@ -46,7 +46,7 @@ describe("the API process", () => {
     const { child, told } = startServer(port, { DATABASE_URL: database.url });
     const url = `http://127.0.0.1:${port}`;
     await until(`it is ready: ${told()}`, async () => (await fetch(`${url}/readyz`)).status === 200, {
-      seconds: 30,
+      seconds: 90,
     });
     const body = '{"type":1,"tts_notification_id":"1","shop_id":"1","data":{"order_id":"1"}}';
     const post = async () => {
@@ -105,7 +105,7 @@ describe("the API process", () => {
             body: (await response.json()) as { pending_migrations: string[] },
           };
         },
-        { seconds: 30 },
+        { seconds: 90 },
       );
       expect(answer.status).toBe(503);
       expect(answer.body.pending_migrations).toHaveLength(1);

@@ -61,7 +61,7 @@ export async function startStack({ home, environment }: StackPlace): Promise<Run
       if (child.exitCode !== null) throw new Error(`it ended with ${child.exitCode}: ${output}`);
       return output.includes("CreatorFlow is up");
     },
-    { seconds: 60 },
+    { seconds: 120 },
   );
   const run = (words: readonly string[]) =>
     promisify(execFile)(process.execPath, ["--import", "tsx", "src/cli/main.ts", "--json", ...words], {

@@ -168,7 +168,7 @@ describe("the dispatcher", () => {
     expect(asked).toEqual(["slow-1"]);
     expect(underWay.list()).toEqual([slow.shopId]);
     let ended = false;
-    const stopping = underWay.ended().then(() => (ended = true));
+    const stopping = underWay.allEnded().then(() => (ended = true));
     await pass();
     expect(ended).toBe(false);
     answers.forEach((answer) => answer());
@@ -179,7 +179,7 @@ describe("the dispatcher", () => {
       return asked.includes("slow-2");
     });
     answers.forEach((answer) => answer());
-    await underWay.ended();
+    await underWay.allEnded();
   });
 
   test("lets an order of which the channel always fails hold back no neighbour, and asks for it alone and more seldom", async () => {

@@ -7,6 +7,6 @@ import { ShopsUnderWay } from "../../src/intake/shops-under-way.ts";
 export async function dispatchToTheEnd(intake: IntakeDependencies): Promise<number> {
   const underWay = new ShopsUnderWay();
   const claimed = await dispatchDeliveries(intake, new ShopPauses(), underWay);
-  await underWay.ended();
+  await underWay.allEnded();
   return claimed;
 }
