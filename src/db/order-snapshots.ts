@@ -253,6 +253,25 @@ async function raiseVersions(transaction: TenantTransaction, changes: readonly C
   `.execute(transaction);
 }
 
+/** How many orders of a shop are stored and not decided about for the first time yet; counted up to `most`. */
+export async function countUndecidedOrders(
+  transaction: TenantTransaction,
+  shopId: ShopId,
+  most: number,
+): Promise<number> {
+  const undecided = transaction
+    .selectFrom("orders")
+    .where("shop_id", "=", shopId)
+    .where("handled_version", "=", 0)
+    .whereRef("handled_version", "<", "snapshot_version")
+    .limit(most);
+  const { count } = await transaction
+    .selectFrom(undecided.select("id").as("undecided"))
+    .select(sql<number>`count(*)::integer`.as("count"))
+    .executeTakeFirstOrThrow();
+  return count;
+}
+
 /** The time, ISO 8601, by the one clock that all processes share. */
 export async function readClock(db: Database): Promise<string> {
   const { rows } = await sql<{ now: string }>`select clock_timestamp() as now`.execute(db);

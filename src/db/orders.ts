@@ -155,10 +155,10 @@ function readOrder(transaction: TenantTransaction, id: string) {
       sql<readonly string[] | null>`(select array_agg(reservation_id) from reservations
         where reservations.order_ref = orders.order_ref and reservations.state = 'held')`.as("held"),
       // TikTok Shop refuses clocks that differ by more than 5 minutes from its own, so no more is to be reckoned with.
-      sql<readonly string[] | null>`(select array_agg(distinct push_intents.sku_id) from order_lines
-        join push_intents on push_intents.sku_id = order_lines.sku_id
-        where order_lines.order_id = orders.id
-          and push_intents.created_at >= latest.channel_updated_at - interval '5 minutes')`.as(
+      sql<readonly string[] | null>`(select array_agg(distinct sku_id) from order_lines
+        where order_lines.order_id = orders.id and exists (select from push_intents
+          where push_intents.sku_id = order_lines.sku_id
+            and push_intents.created_at >= latest.channel_updated_at - interval '5 minutes'))`.as(
         "pushed_since",
       ),
       locationAt(sql.ref("orders.warehouse_id")).as("location"),

@@ -104,6 +104,8 @@ export interface ClaimedDelivery {
 
 /** By how much an order that is not known yet goes before news of one that is: its units are not reserved. */
 const firstGoesAheadSeconds = 60;
+/** How long news of known orders wait for the new ones in a rush; the same, so that neither way of waiting is the longer. */
+const rushWaitSeconds = firstGoesAheadSeconds;
 /** How far a claim looks: at so many shops, those that have waited longest, and at so many deliveries of each. */
 const front = { shops: 50, deliveriesOfShop: 200 } as const;
 
@@ -119,12 +121,14 @@ const front = { shops: 50, deliveriesOfShop: 200 } as const;
  * their state, since in a rush the planner still believes that next to none wait, and would read all that do.
  *
  * @param withoutShops shops whose deliveries stay where they are.
+ * @param rushingShops shops whose news of known orders wait, up to a minute.
  */
 export async function claimDeliveries(
   db: Database,
   ordersMaximum: { readonly inAll: number; readonly ofOneShop: number },
   leaseSeconds: number,
   withoutShops: readonly ShopId[] = [],
+  rushingShops: readonly ShopId[] = [],
 ): Promise<readonly ClaimedDelivery[]> {
   const { rows } = await sql<{
     id: string;
@@ -143,20 +147,25 @@ export async function claimDeliveries(
       from shop where shop_id is not null
     ), kind (first_of_order, goes_ahead) as (
       values (true, make_interval(secs => ${sql.lit(firstGoesAheadSeconds)})), (false, interval '0')
+    ), queue as (
+      select shop_id, first_of_order, goes_ahead, now() - make_interval(secs => case
+        when not first_of_order and shop_id = any (${rushingShops}::uuid[]) then ${sql.lit(rushWaitSeconds)} else 0
+      end) as before
+      from shop cross join kind
+      where shop_id <> all (${withoutShops}::uuid[])
     ), longest_waiting as (
       select shop_id
-      from shop cross join kind cross join lateral (
+      from queue cross join lateral (
         select next_attempt_at - goes_ahead as since from webhook_deliveries
-        where shop_id = shop.shop_id and first_of_order = kind.first_of_order and ${isDue}
+        where shop_id = queue.shop_id and first_of_order = queue.first_of_order and next_attempt_at <= before and ${isDue}
         order by next_attempt_at limit 1
       ) as longest
-      where shop_id <> all (${withoutShops}::uuid[])
       group by shop_id order by min(since) limit ${sql.lit(front.shops)}
     ), front as (
       select shop_id, each.*
-      from longest_waiting cross join kind cross join lateral (
+      from longest_waiting join queue using (shop_id) cross join lateral (
         select channel_order_id, next_attempt_at - goes_ahead as since from webhook_deliveries
-        where shop_id = longest_waiting.shop_id and first_of_order = kind.first_of_order and ${isDue}
+        where shop_id = queue.shop_id and first_of_order = queue.first_of_order and next_attempt_at <= before and ${isDue}
         order by next_attempt_at limit ${sql.lit(front.deliveriesOfShop / 2)}
       ) as each
     ), due as (

@@ -11,6 +11,7 @@ import { batchesOf, fetchLimits, type OrderToFetch, pauseAfter } from "../domain
 import { ChannelFailure } from "../integrations/ports/failure.ts";
 import type { ShopKey } from "../integrations/ports/sales-channel.ts";
 import type { IntakeDependencies } from "./dependencies.ts";
+import type { Rushes } from "./rushes.ts";
 import type { ShopPauses } from "./shop-pauses.ts";
 import type { ShopsUnderWay } from "./shops-under-way.ts";
 import { fetchedSince, takeOrders } from "./take-orders.ts";
@@ -41,17 +42,22 @@ export async function dispatchDeliveries(
   dependencies: IntakeDependencies,
   pauses: ShopPauses,
   underWay: ShopsUnderWay,
+  rushes: Rushes,
 ): Promise<number> {
+  await rushes.lookAgain(dependencies.db);
   const ofAllShops = ordersMaximum.inAll - underWay.size;
   const claimed =
     ofAllShops <= 0
       ? []
-      : await claimDeliveries(dependencies.db, { ...ordersMaximum, inAll: ofAllShops }, leaseSeconds, [
-          ...pauses.list(),
-          ...underWay.list(),
-        ]);
+      : await claimDeliveries(
+          dependencies.db,
+          { ...ordersMaximum, inAll: ofAllShops },
+          leaseSeconds,
+          [...pauses.list(), ...underWay.list()],
+          rushes.list(),
+        );
   for (const [shopId, deliveries] of groupedBy(claimed, (delivery) => delivery.shopId)) {
-    underWay.begin(shopId, () => dispatchShop({ ...dependencies, pauses }, deliveries));
+    underWay.begin(shopId, () => dispatchShop({ ...dependencies, pauses, rushes }, deliveries));
   }
   const begun = underWay.size;
   if (claimed.length > 0) await underWay.allEnded(patienceMilliseconds.afterClaim);
@@ -75,7 +81,7 @@ function groupedBy<Key>(
   return groups;
 }
 
-type Dispatching = IntakeDependencies & { readonly pauses: ShopPauses };
+type Dispatching = IntakeDependencies & { readonly pauses: ShopPauses; readonly rushes: Rushes };
 
 /** Never rejects: what cannot even be put back comes back when its lease runs out. */
 async function dispatchShop(
@@ -96,6 +102,7 @@ async function dispatchShop(
       await dispatchBatch(dependencies, claim, batch);
       done += 1;
     }
+    await dependencies.rushes.look(dependencies.db, shop);
   } catch (error) {
     const orderIds = batches.slice(done).flatMap((batch) => batch.map(({ orderId }) => orderId));
     await waitForTheWorld(dependencies, claim, orderIds, error).catch((failure: unknown) => {

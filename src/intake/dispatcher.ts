@@ -2,6 +2,7 @@ import { dispatchDeliveries } from "./deliveries.ts";
 import type { IntakeDependencies } from "./dependencies.ts";
 import { type Loop, startLoop } from "./loop.ts";
 import { outboxClasses, workOffOutbox } from "./outbox.ts";
+import { Rushes } from "./rushes.ts";
 import { ShopPauses } from "./shop-pauses.ts";
 import { ShopsUnderWay } from "./shops-under-way.ts";
 import { keepSchedules } from "./schedules.ts";
@@ -15,9 +16,10 @@ export function startDispatcher(dependencies: IntakeDependencies): Loop {
   const { logger } = dependencies;
   const deliveryPauses = new ShopPauses();
   const underWay = new ShopsUnderWay();
+  const rushes = new Rushes();
   const channelPauses = new ShopPauses();
   const loops = [
-    startLoop("deliveries", () => dispatchDeliveries(dependencies, deliveryPauses, underWay), {
+    startLoop("deliveries", () => dispatchDeliveries(dependencies, deliveryPauses, underWay, rushes), {
       restMilliseconds: 100,
       logger,
     }),

@@ -104,6 +104,28 @@ describe("a claim", () => {
     expect(claimed.map(({ shopId }) => shopId)).toEqual([other.shopId]);
   });
 
+  test("leaves news of known orders to wait a minute for a shop in a rush, and no longer", async () => {
+    await deliver(1, 59, { order: "known" });
+    await deliver(1, 1, { order: "new", first: true });
+    const claim = async () => {
+      const claimed = await claimDeliveries(dispatcherDb, all, 15, [], [shop.shopId]);
+      return claimed.map(({ channelOrderId }) => channelOrderId);
+    };
+    expect(await claim()).toEqual(["new"]);
+    expect(await claim()).toEqual([]);
+    await database.asSuperuser(
+      "update webhook_deliveries set next_attempt_at = now() - interval '61 seconds' where channel_order_id = 'known'",
+    );
+    expect(await claim()).toEqual(["known"]);
+  });
+
+  test("takes news of known orders along in a rush of another shop", async () => {
+    await deliver(1, 1, { order: "known" });
+    const other = await seedShop(db);
+    const claimed = await claimDeliveries(dispatcherDb, all, 15, [], [other.shopId]);
+    expect(claimed.map(({ channelOrderId }) => channelOrderId)).toEqual(["known"]);
+  });
+
   test("is dated after the deliveries it took, by the database's clock", async () => {
     await deliver(1, 0);
     const [claimed] = await claimDeliveries(dispatcherDb, all, 15);

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { withTenant } from "../../src/db/tenant.ts";
 import { asId, type ChannelOrderId } from "../../src/domain/ids.ts";
 import { dispatchDeliveries } from "../../src/intake/deliveries.ts";
+import { Rushes } from "../../src/intake/rushes.ts";
 import { ShopPauses } from "../../src/intake/shop-pauses.ts";
 import { ShopsUnderWay } from "../../src/intake/shops-under-way.ts";
 import { outboxClasses, workOffOutbox } from "../../src/intake/outbox.ts";
@@ -153,7 +154,7 @@ describe("the dispatcher", () => {
       },
     });
     const [pauses, underWay] = [new ShopPauses(), new ShopsUnderWay()];
-    const pass = () => dispatchDeliveries(intake, pauses, underWay);
+    const pass = () => dispatchDeliveries(intake, pauses, underWay, new Rushes());
     await pass();
     await deliver("slow-2", slow);
     for (let round = 0; round < 3; round += 1) {

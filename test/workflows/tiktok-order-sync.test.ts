@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { findUnhandledOrders } from "../../src/db/order-snapshots.ts";
 import { withTenant } from "../../src/db/tenant.ts";
 import { replayDeliveries } from "../../src/db/webhook-deliveries.ts";
 import { asId, type ChannelOrderId } from "../../src/domain/ids.ts";
@@ -305,6 +306,12 @@ describe("the poll of a shop's orders", () => {
 
   test("wakes nobody for orders that are known as they are", async () => {
     await pass();
+    await until("all orders of the tests before are decided about", () =>
+      withTenant(demo.db, demo.shop.tenantId, async (transaction) => {
+        const waiting = await findUnhandledOrders(transaction, demo.shop.shopId, 0);
+        return waiting.length === 0;
+      }),
+    );
     const told: string[] = [];
     const { client } = demo.intake;
     const listening = Object.assign(Object.create(client) as typeof client, {
