@@ -15,12 +15,12 @@ import { makePlace, type RunningStack, type StackPlace, startStack } from "./sta
  */
 const full = process.env["CREATORFLOW_TEST_FULL"] === "yes";
 /** Of the first SKU enough for all; of the second 10 units for 20 orders. */
-const ordersOfFirst = full ? 9_980 : 40;
+const ordersOfFirst = full ? 9_980 : 20;
 const ordersOfSecond = 20;
 const unitsOfSecond = 10;
 const ordersInAll = ordersOfFirst + ordersOfSecond;
 /** Orders of the first SKU that are moved on afterwards, one call each. */
-const movedOn = 40;
+const movedOn = 20;
 
 let place: StackPlace;
 let stack: RunningStack;

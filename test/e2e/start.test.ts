@@ -44,7 +44,7 @@ afterAll(async () => {
 });
 
 const full = process.env["CREATORFLOW_TEST_FULL"] === "yes";
-const burst = full ? { orders: 1_000, stock: 500, raise: 100 } : { orders: 120, stock: 60, raise: 12 };
+const burst = full ? { orders: 1_000, stock: 500, raise: 100 } : { orders: 60, stock: 30, raise: 6 };
 
 test("one command ends with the addresses and log-ins of everything", () => {
   expect(stack.output()).toMatch(/\/docs/);

@@ -4,7 +4,7 @@ import { type ActivityDependencies, createActivities } from "../../src/activitie
 import type { Database } from "../../src/db/connection.ts";
 import type { SalesChannel } from "../../src/integrations/ports/sales-channel.ts";
 import { bundleWorkflows, type RunningWorkers, startWorkers } from "../../src/workers.ts";
-import type { TestTemporal } from "./temporal.ts";
+import { type TestTemporal, workflowCacheIsOff } from "./temporal.ts";
 
 Runtime.install({
   logger: new DefaultLogger("ERROR"),
@@ -46,8 +46,7 @@ export async function startTestWorkers(
       queuePrefix: temporal.taskQueuePrefix,
     }),
     drainSeconds: 30,
-    // Replays every workflow from its start at each task: what is not deterministic shows.
-    ...(process.env["CREATORFLOW_TEST_WORKFLOW_CACHE"] === "off" ? { cachedWorkflowsMaximum: 0 } : {}),
+    ...(workflowCacheIsOff ? { cachedWorkflowsMaximum: 0 } : {}),
     ...options,
   });
 }
