@@ -1,3 +1,4 @@
+import { randomInt } from "node:crypto";
 import net from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
 
@@ -33,18 +34,27 @@ function taken(port: number, setting: string, what: string, cause: unknown): Err
   );
 }
 
-/** A port of 127.0.0.1 that nobody listened on a moment ago. */
+/** Below the ports that systems give out by themselves, of which a Temporal server takes some for its parts as it starts. */
+const givenPorts = { from: 15_000, below: 32_000 };
+const drawsMaximum = 50;
+
+/** A port of 127.0.0.1 that nobody listened on a moment ago, and that nobody is given who does not ask for its number. */
 export async function findFreePort(): Promise<number> {
-  return await listenBriefly(0);
+  for (let draw = 0; draw < drawsMaximum; draw += 1) {
+    const port = randomInt(givenPorts.from, givenPorts.below);
+    const isFree = await listenBriefly(port).then(
+      () => true,
+      () => false,
+    );
+    if (isFree) return port;
+  }
+  throw new Error(`Of ${drawsMaximum} ports from ${givenPorts.from} on none was free`);
 }
 
-async function listenBriefly(port: number): Promise<number> {
-  return await new Promise((resolve, reject) => {
+async function listenBriefly(port: number): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
     const server = net.createServer();
     server.once("error", reject);
-    server.listen({ port, host: "127.0.0.1", exclusive: true }, () => {
-      const { port: used } = server.address() as net.AddressInfo;
-      server.close(() => resolve(used));
-    });
+    server.listen({ port, host: "127.0.0.1", exclusive: true }, () => server.close(() => resolve()));
   });
 }
