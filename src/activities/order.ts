@@ -172,10 +172,10 @@ async function causeEffects(
   const reference = { orderId: order.id, orderRef: `${order.shopId}/${order.channelOrderId}` };
   const messages: MessageToAppend[] = [];
   for (const event of events) {
-    // From here on the channel counts the units as gone, which until then were under way.
-    if (event.kind === "status_changed" && isHandedOver(event.to)) {
-      const pushedSince = order.latest?.pushedSince ?? [];
-      messages.push(...pushedSince.map((skuId) => compareOfferSoon(skuId, Date.parse(order.now))));
+    // The channel counts the units as gone, which for us were under way, still here, or unknown until now.
+    if (tellsHandOver(event)) {
+      const comparedSince = order.latest?.comparedSince ?? [];
+      messages.push(...comparedSince.map((skuId) => compareOfferSoon(skuId, Date.parse(order.now))));
     }
     if (event.kind === "status_changed" && (event.to === "in_transit" || event.to === "delivered")) {
       messages.push({ kind: "fetch_tracking", key: `${order.id}/${event.to}`, payload: reference });
@@ -194,6 +194,11 @@ async function causeEffects(
     }
   }
   await appendToOutbox(transaction, tenantId, messages);
+}
+
+function tellsHandOver(event: OrderEvent): boolean {
+  if (event.kind === "order_received") return isHandedOver(event.status);
+  return event.kind === "status_changed" && isHandedOver(event.to);
 }
 
 /** Nothing else would look at the offer again. */

@@ -8,6 +8,7 @@ import { up as noWayBack } from "./migrations/0005-no-way-back.ts";
 import { up as deliveriesByOrder } from "./migrations/0007-deliveries-by-order.ts";
 import { up as proofRuns } from "./migrations/0008-proof-runs.ts";
 import { up as boundedClaims } from "./migrations/0009-bounded-claims.ts";
+import { up as comparisonsBySku } from "./migrations/0010-comparisons-by-sku.ts";
 
 /** Every migration, in order. Forward only: a mistake is mended by the next one. */
 const migrations: Readonly<Record<string, Migration>> = {
@@ -19,6 +20,7 @@ const migrations: Readonly<Record<string, Migration>> = {
   "0007-deliveries-by-order": { up: deliveriesByOrder },
   "0008-proof-runs": { up: proofRuns },
   "0009-bounded-claims": { up: boundedClaims },
+  "0010-comparisons-by-sku": { up: comparisonsBySku },
 };
 
 /** Names of all migrations: what a database of this version has. */

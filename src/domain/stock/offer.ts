@@ -26,8 +26,9 @@ const comparisonWindow = 10_000;
 const comparisonMargin = 5_000;
 
 /**
- * When an offer is to be compared again because of news that are older than its last push: the push counted units as under
- * way that had left already, and may have offered too many. All news of one window have the same time.
+ * When an offer is to be compared again because of news that are older than its last comparison: it counted units as under
+ * way, or as still here, that had left already, and so may have pushed too many, or have found sums that agreed by chance.
+ * All news of one window have the same time.
  *
  * @param now milliseconds since the epoch, by a clock that all processes share.
  */
