@@ -152,7 +152,12 @@ async function measure(bed: Bed, { name, intake }: Way, orders: number): Promise
     () => bed.servers.processorSeconds(),
     async () => {
       for (let start = 0; start < orders; start += ordersPerPage)
-        await takeOrders(intake, bed.shop, fetched.slice(start, start + ordersPerPage), () => "benchmark");
+        await takeOrders(
+          intake,
+          bed.shop,
+          { askedAt: new Date().toISOString(), orders: fetched.slice(start, start + ordersPerPage) },
+          () => "benchmark",
+        );
       await untilReserved(bed, orderRefs);
     },
   );
@@ -181,7 +186,6 @@ function orderOf(bed: Bed): FetchedOrder {
   const now = new Date().toISOString();
   return {
     recipient: null,
-    fetchBeganAt: now,
     order: {
       orderId: asId<"ChannelOrder">(String(5_000_000_000 + number)),
       status: "on_hold",

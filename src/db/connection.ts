@@ -131,3 +131,11 @@ export async function refusePrivilegedLogin(db: Database): Promise<void> {
       "Put a plain login into DATABASE_URL and run `npm run cli -- db migrate`, which makes it a member of the roles it needs.",
   );
 }
+
+/** The time, ISO 8601, by the one clock that all processes share. */
+export async function readClock(db: Database): Promise<string> {
+  const { rows } = await sql<{ now: string }>`select clock_timestamp() as now`.execute(db);
+  const [row] = rows;
+  if (row === undefined) throw new Error("The database was asked for the time and returned nothing.");
+  return row.now;
+}

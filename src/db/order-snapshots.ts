@@ -2,7 +2,6 @@ import { sql } from "kysely";
 import { asId, type ChannelOrderId, type ShopId, type SkuId, type TenantId } from "../domain/ids.ts";
 import type { ChannelOrder } from "../domain/order/channel-order.ts";
 import { findSkusByChannel } from "./catalogue.ts";
-import type { Database } from "./connection.ts";
 import { currentTenant, type TenantTransaction } from "./tenant.ts";
 
 /** A snapshot as it is to be stored; the recipient is encrypted already. */
@@ -270,14 +269,6 @@ export async function countUndecidedOrders(
     .select(sql<number>`count(*)::integer`.as("count"))
     .executeTakeFirstOrThrow();
   return count;
-}
-
-/** The time, ISO 8601, by the one clock that all processes share. */
-export async function readClock(db: Database): Promise<string> {
-  const { rows } = await sql<{ now: string }>`select clock_timestamp() as now`.execute(db);
-  const [row] = rows;
-  if (row === undefined) throw new Error("The database was asked for the time and returned nothing.");
-  return row.now;
 }
 
 /** Orders of a shop whose newest stored snapshot has waited longer than this for their workflow; at most 200. */

@@ -1,14 +1,14 @@
 import { sql } from "kysely";
 import { crashPoint } from "../crash-points.ts";
 import { mapWarehouses, takeInListing } from "../db/catalogue.ts";
+import { readClock } from "../db/connection.ts";
 import { isRefusedByDatabase } from "../db/failure.ts";
-import { readClock } from "../db/order-snapshots.ts";
 import { parkListedOrders } from "../db/sync-cursors.ts";
 import { withTenant } from "../db/tenant.ts";
 import type { ChannelSkuId, ChannelWarehouseId, LocationId } from "../domain/ids.ts";
 import type { ChannelProduct, ChannelStock, ShopKey } from "../integrations/ports/sales-channel.ts";
 import type { IntakeDependencies } from "./dependencies.ts";
-import { fetchedSince, ordersToPark, takeOrders } from "./take-orders.ts";
+import { ordersToPark, takeOrders } from "./take-orders.ts";
 
 /** TikTok Shop looks up at most 10 SKUs in its catalogue a call. */
 const lookUpMaximum = 10;
@@ -69,7 +69,7 @@ export async function takeInShop(
     const askedAt = await readClock(dependencies.db);
     const page: Awaited<ReturnType<IntakeDependencies["channel"]["searchOrders"]>> =
       await dependencies.channel.searchOrders(shop, { updatedFrom, updatedBefore: null }, pageToken);
-    const fetched = fetchedSince(askedAt, page.orders);
+    const fetched = { askedAt, orders: page.orders };
     const taken = await takeOrders(dependencies, shop, fetched, () => "shop connected");
     await withTenant(dependencies.db, shop.tenantId, (transaction) =>
       parkListedOrders(transaction, shop.shopId, ordersToPark(page, taken)),

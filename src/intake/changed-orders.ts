@@ -11,7 +11,7 @@ import { withTenant } from "../db/tenant.ts";
 import type { SalesChannel, ShopKey } from "../integrations/ports/sales-channel.ts";
 import type { OrderSyncPlace, OrderSyncStep } from "../workflows/messages.ts";
 import type { IntakeDependencies } from "./dependencies.ts";
-import { fetchedSince, ordersToPark, type TakenOrder, takeOrders } from "./take-orders.ts";
+import { ordersToPark, type TakenOrder, takeOrders } from "./take-orders.ts";
 
 /**
  * How far our clock and the channel's may be apart: TikTok Shop refuses requests whose time is off by more than 5 minutes.
@@ -57,8 +57,7 @@ export async function takeInChangedOrders(
       place?.pageToken ?? null,
     );
     const { nextPageToken } = listed;
-    const orders = fetchedSince(known.readAt, listed.orders);
-    const page = await takeInPage(dependencies, shop, { ...listed, orders });
+    const page = await takeInPage(dependencies, shop, known.readAt, listed);
     return { ...page, next: nextPageToken === null ? null : { updatedFrom, pageToken: nextPageToken } };
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
@@ -83,22 +82,23 @@ function pollFrom(cursor: string | null, openedAt: string, overlapMilliseconds: 
 async function takeInPage(
   dependencies: IntakeDependencies,
   shop: ShopKey,
+  askedAt: string,
   listed: Awaited<ReturnType<SalesChannel["searchOrders"]>>,
 ): Promise<PolledPage> {
-  const { orders: fetched, unreadable, nextPageToken } = listed;
+  const { orders, unreadable, nextPageToken } = listed;
   const { db, logger } = dependencies;
   // Asked before they are taken in: afterwards their webhooks may have been worked off, and would count as lost.
   const awaited = await withTenant(db, shop.tenantId, (transaction) =>
     findAwaitedOrders(
       transaction,
       shop.shopId,
-      fetched.map(({ order }) => order.orderId),
+      orders.map(({ order }) => order.orderId),
     ),
   );
-  const taken = await takeOrders(dependencies, shop, fetched, () => "poll");
+  const taken = await takeOrders(dependencies, shop, { askedAt, orders }, () => "poll");
   crashPoint("poll: page taken in, cursor not moved");
   const page = countPage(taken, awaited, unreadable.length);
-  const updated = fetched.map(({ order }) => order.updatedAt).sort();
+  const updated = orders.map(({ order }) => order.updatedAt).sort();
   await withTenant(db, shop.tenantId, async (transaction) => {
     await parkListedOrders(transaction, shop.shopId, ordersToPark(listed, taken));
     await moveOrderCursor(transaction, shop.shopId, page, updated.at(-1) ?? null, nextPageToken === null);

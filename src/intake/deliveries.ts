@@ -14,7 +14,7 @@ import type { IntakeDependencies } from "./dependencies.ts";
 import type { Rushes } from "./rushes.ts";
 import type { ShopPauses } from "./shop-pauses.ts";
 import type { ShopsUnderWay } from "./shops-under-way.ts";
-import { fetchedSince, takeOrders } from "./take-orders.ts";
+import { takeOrders } from "./take-orders.ts";
 
 /** Longer than a call to the channel may take; what a killed process held waits this long. */
 const leaseSeconds = 15;
@@ -159,12 +159,12 @@ async function dispatchOrders(
   const { shop, byOrder, claimedAt } = claim;
   try {
     crashPoint("deliveries: claimed, orders not fetched");
-    const fetched = fetchedSince(claimedAt, await channel.fetchOrders(shop, orderIds, 2));
+    const orders = await channel.fetchOrders(shop, orderIds, 2);
     crashPoint("deliveries: orders fetched, not stored");
     const taken = await takeOrders(
       dependencies,
       shop,
-      fetched,
+      { askedAt: claimedAt, orders },
       (orderId) => `webhook ${byOrder.get(orderId)?.at(-1)?.id ?? ""}`,
     );
     crashPoint("deliveries: workflows told, not marked");

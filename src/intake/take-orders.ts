@@ -2,9 +2,10 @@ import { createHash } from "node:crypto";
 import pMap from "p-map";
 import { crashPoint } from "../crash-points.ts";
 import { findSkusByChannel } from "../db/catalogue.ts";
+import type { Database } from "../db/connection.ts";
 import { isRefusedByDatabase } from "../db/failure.ts";
 import { encrypt } from "../db/encryption.ts";
-import { storeSnapshots, type StoredSnapshot } from "../db/order-snapshots.ts";
+import { type SnapshotToStore, storeSnapshots, type StoredSnapshot } from "../db/order-snapshots.ts";
 import type { OrderToPark } from "../db/sync-cursors.ts";
 import { withTenant } from "../db/tenant.ts";
 import type { ChannelOrderId, ChannelSkuId } from "../domain/ids.ts";
@@ -32,16 +33,19 @@ export type TakenOrder =
  *
  * An order that the database refuses for a reason of its own does not keep the others from being taken in.
  *
+ * @param fetched what the channel answered to one call, and the time (ISO) that the database told before it was called:
+ *   of two fetches the later counts, and the clocks of two machines differ. Who looks because of a change has asked for
+ *   the time after it, and so counts as later than all who read before the change.
  * @throws whatever the channel, Postgres or Temporal failed with first; what was taken in by then stays taken in.
  */
 export async function takeOrders(
   dependencies: IntakeDependencies,
   shop: ShopKey,
-  fetched: readonly FetchedOrder[],
+  { askedAt, orders: fetched }: { readonly askedAt: string; readonly orders: readonly FetchedOrder[] },
   causeOf: (orderId: ChannelOrderId) => string,
 ): Promise<readonly TakenOrder[]> {
   await importUnknownSkus(dependencies, shop, fetched);
-  const taken = await storeAll(dependencies, shop, fetched, causeOf);
+  const taken = await storeAll(dependencies.db, shop, toStore(dependencies, shop, askedAt, fetched, causeOf));
   const orders = new Map(fetched.map(({ order }) => [order.orderId, order]));
   if (taken.length > 0) crashPoint("orders: stored, workflows not told");
   await pMap(
@@ -50,17 +54,6 @@ export async function takeOrders(
     { concurrency: toldAtOnceMaximum },
   );
   return taken;
-}
-
-/**
- * Dates fetched orders by the database's clock, since those of two machines differ, and of two fetches the later counts.
- * A moment before the fetch does: who looks because of a change has asked for the time after it, and so counts as later
- * than all who read before the change.
- *
- * @param askedAt ISO time that the database told before the channel was called.
- */
-export function fetchedSince(askedAt: string, fetched: readonly FetchedOrder[]): readonly FetchedOrder[] {
-  return fetched.map((each) => ({ ...each, fetchBeganAt: askedAt }));
 }
 
 /** The orders of a listing's page that were not taken in, for people to see. */
@@ -81,50 +74,49 @@ export function ordersToPark(
   return [...refused, ...unreadable];
 }
 
-/** One transaction for all; when the database refuses it, in halves until the order at fault stands alone. */
-async function storeAll(
-  dependencies: IntakeDependencies,
+function toStore(
+  { secretKey }: IntakeDependencies,
   shop: ShopKey,
+  askedAt: string,
   fetched: readonly FetchedOrder[],
   causeOf: (orderId: ChannelOrderId) => string,
-): Promise<readonly TakenOrder[]> {
-  if (fetched.length === 0) return [];
-  try {
-    const stored = await storeTogether(dependencies, shop, fetched, causeOf);
-    const missed = fetched.filter(({ order }) => !stored.has(order.orderId));
-    const taken = [...stored].map(([orderId, each]): TakenOrder => ({ orderId, ...each }));
-    return [...taken, ...(await storeAll(dependencies, shop, missed, causeOf))];
-  } catch (error) {
-    if (!isRefusedByDatabase(error)) throw error;
-    const [first] = fetched;
-    if (fetched.length === 1 && first !== undefined) {
-      const reason = error instanceof Error ? error.message : String(error);
-      return [{ orderId: first.order.orderId, fate: "refused", reason }];
-    }
-    const middle = Math.ceil(fetched.length / 2);
-    return [
-      ...(await storeAll(dependencies, shop, fetched.slice(0, middle), causeOf)),
-      ...(await storeAll(dependencies, shop, fetched.slice(middle), causeOf)),
-    ];
-  }
-}
-
-async function storeTogether(
-  { db, secretKey }: IntakeDependencies,
-  shop: ShopKey,
-  fetched: readonly FetchedOrder[],
-  causeOf: (orderId: ChannelOrderId) => string,
-): Promise<ReadonlyMap<ChannelOrderId, StoredSnapshot>> {
-  const snapshots = fetched.map((each) => ({
+): readonly SnapshotToStore[] {
+  return fetched.map((each) => ({
     order: each.order,
     recipient: sealRecipient(secretKey, shop, each),
-    fetchBeganAt: each.fetchBeganAt,
+    fetchBeganAt: askedAt,
     contentHash: createHash("sha256").update(JSON.stringify(each.order)).digest("hex"),
     cause: causeOf(each.order.orderId),
   }));
-  return await withTenant(db, shop.tenantId, (transaction) =>
-    storeSnapshots(transaction, shop.tenantId, shop.shopId, snapshots),
-  );
+}
+
+/** One transaction for all; when the database refuses it, in halves until the order at fault stands alone. */
+async function storeAll(
+  db: Database,
+  shop: ShopKey,
+  snapshots: readonly SnapshotToStore[],
+): Promise<readonly TakenOrder[]> {
+  const [first] = snapshots;
+  if (first === undefined) return [];
+  try {
+    const stored = await withTenant(db, shop.tenantId, (transaction) =>
+      storeSnapshots(transaction, shop.tenantId, shop.shopId, snapshots),
+    );
+    const missed = snapshots.filter(({ order }) => !stored.has(order.orderId));
+    const taken = [...stored].map(([orderId, each]): TakenOrder => ({ orderId, ...each }));
+    return [...taken, ...(await storeAll(db, shop, missed))];
+  } catch (error) {
+    if (!isRefusedByDatabase(error)) throw error;
+    if (snapshots.length === 1) {
+      const reason = error instanceof Error ? error.message : String(error);
+      return [{ orderId: first.order.orderId, fate: "refused", reason }];
+    }
+    const middle = Math.ceil(snapshots.length / 2);
+    return [
+      ...(await storeAll(db, shop, snapshots.slice(0, middle))),
+      ...(await storeAll(db, shop, snapshots.slice(middle))),
+    ];
+  }
 }
 
 /**

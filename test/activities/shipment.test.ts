@@ -55,7 +55,7 @@ class ChannelBooks implements Shipping {
     );
     const everything = this.#arranged.size === this.packageIds.length;
     const order = snapshot(everything ? "awaiting_collection" : "partially_shipping", { orderId, lines });
-    return Promise.resolve([{ order, recipient: null, fetchBeganAt: new Date().toISOString() }]);
+    return Promise.resolve([{ order, recipient: null }]);
   }
 }
 

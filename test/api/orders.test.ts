@@ -12,7 +12,7 @@ import { upsertUser } from "../../src/db/users.ts";
 import { hashPassword } from "../../src/api/auth/passwords.ts";
 import { withTenant } from "../../src/db/tenant.ts";
 import type { ChannelOrderId } from "../../src/domain/ids.ts";
-import { takeOrders } from "../../src/intake/take-orders.ts";
+import { fetchAndTake } from "../support/dispatch.ts";
 import type { RunningWorkers } from "../../src/workers.ts";
 import { type DemoShop, secretKey, startDemoShop } from "../support/demo-shop.ts";
 import { openTestDatabase } from "../support/seed.ts";
@@ -93,8 +93,7 @@ async function takeAway(code: string, units: number): Promise<void> {
 }
 
 async function takeIn(orderId: ChannelOrderId): Promise<void> {
-  const fetched = await demo.channel.fetchOrders(demo.shop, [orderId], 1);
-  await takeOrders(demo.intake, demo.shop, fetched, () => "test");
+  await fetchAndTake(demo.intake, demo.shop, [orderId]);
 }
 
 async function order(skuId: string, quantity: number, options = {}): Promise<ChannelOrderId> {

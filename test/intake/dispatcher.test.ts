@@ -8,13 +8,12 @@ import { ShopsUnderWay } from "../../src/intake/shops-under-way.ts";
 import { outboxClasses, workOffOutbox } from "../../src/intake/outbox.ts";
 import { takeInSkus } from "../../src/intake/catalogue.ts";
 import { connectShops, sweepUnhandledOrders } from "../../src/intake/sweep.ts";
-import { takeOrders } from "../../src/intake/take-orders.ts";
 import { ChannelFailure } from "../../src/integrations/ports/failure.ts";
 import type { SalesChannel, ShopKey } from "../../src/integrations/ports/sales-channel.ts";
 import type { RunningWorkers } from "../../src/workers.ts";
 import { orderWorkflowId } from "../../src/workflows/addressing.ts";
 import { type DemoShop, orderOf, startDemoShop } from "../support/demo-shop.ts";
-import { dispatchToTheEnd } from "../support/dispatch.ts";
+import { dispatchToTheEnd, fetchAndTake, onFastMachine } from "../support/dispatch.ts";
 import { seedShop } from "../support/seed.ts";
 import { until } from "../support/until.ts";
 import { startTestWorkers } from "../support/workers.ts";
@@ -240,16 +239,11 @@ describe("the dispatcher", () => {
 
   test("compares fetches by the database's clock: one that a fast machine made hides no later one", async () => {
     const orderId = await demo.placeOrder([{ skuId: demo.skus[1]!.id, quantity: 1 }], { oversell: true });
+    const [found] = await demo.channel.fetchOrders(demo.shop, [asId(orderId)], 2);
+    const asItWasBefore = { ...found!, order: { ...found!.order, trackingNumber: "as it was before" } };
     await deliver(orderId);
-    await dispatchToTheEnd(
-      withChannel({
-        fetchOrders: async (...given) =>
-          (await demo.channel.fetchOrders(...given)).map((each) => ({
-            ...each,
-            order: { ...each.order, trackingNumber: "as it was before" },
-            fetchBeganAt: "2999-01-01T00:00:00.000Z",
-          })),
-      }),
+    await onFastMachine(() =>
+      dispatchToTheEnd(withChannel({ fetchOrders: () => Promise.resolve([asItWasBefore]) })),
     );
     await deliver(orderId);
     await dispatchToTheEnd(demo.intake);
@@ -305,7 +299,7 @@ describe("the dispatcher", () => {
       );
     await unlist("away-");
     const blind = withChannel({ findProductsBySku: () => Promise.resolve([]) });
-    await takeOrders(blind, demo.shop, await demo.channel.fetchOrders(demo.shop, [orderId], 2), () => "test");
+    await fetchAndTake(blind, demo.shop, [orderId]);
     await until("held", async () => (await orderOf(demo.db, demo.shop, orderId))?.hold === "unknown_sku");
     await takeInSkus(demo.intake, demo.shop, [asId<"ChannelSku">(sku.id)]);
     await until("reserved", async () => {
@@ -325,12 +319,7 @@ describe("the dispatcher", () => {
     const refusing = withChannel({
       findProductsBySku: () => Promise.reject(new ChannelFailure("refused", "no such product")),
     });
-    await takeOrders(
-      refusing,
-      demo.shop,
-      await demo.channel.fetchOrders(demo.shop, [bad, good], 2),
-      () => "test",
-    );
+    await fetchAndTake(refusing, demo.shop, [bad, good]);
     await until(
       "both known",
       async () =>
@@ -388,12 +377,11 @@ describe("the dispatcher", () => {
 
   test("tells an order again whose stored news no workflow has handled", async () => {
     const orderId = await demo.placeOrder([{ skuId: demo.skus[4]!.id, quantity: 1 }]);
-    const fetched = await demo.channel.fetchOrders(demo.shop, [orderId], 2);
     const broken = {
       ...demo.intake,
       client: { workflow: { signalWithStart: () => Promise.reject(new Error("Temporal is away")) } },
     };
-    await expect(takeOrders(broken as never, demo.shop, fetched, () => "test")).rejects.toThrow("away");
+    await expect(fetchAndTake(broken as never, demo.shop, [orderId])).rejects.toThrow("away");
     expect(await orderOf(demo.db, demo.shop, orderId)).toMatchObject({
       snapshot_version: 1,
       handled_version: 0,
@@ -408,12 +396,7 @@ describe("the dispatcher", () => {
   test("fetches tracking and label of a shipped order beside its workflow", async () => {
     const orderId = await demo.placeOrder([{ skuId: demo.skus[5]!.id, quantity: 1 }]);
     const tell = async () => {
-      await takeOrders(
-        demo.intake,
-        demo.shop,
-        await demo.channel.fetchOrders(demo.shop, [orderId], 2),
-        () => "test",
-      );
+      await fetchAndTake(demo.intake, demo.shop, [orderId]);
     };
     for (const move of ["pay", "release"]) await demo.control("POST", `/_sim/orders/${orderId}/${move}`, {});
     await tell();
@@ -470,7 +453,7 @@ describe("the dispatcher", () => {
     const fetched = await demo.channel.fetchOrders(demo.shop, [orderId], 2);
     const name = fetched[0]?.recipient?.name;
     expect(name).toBeTruthy();
-    await takeOrders(demo.intake, demo.shop, fetched, () => "test");
+    await fetchAndTake(demo.intake, demo.shop, [orderId]);
     await until("shipped", async () => (await orderOf(demo.db, demo.shop, orderId))?.stages[0] === "shipped");
     const history = await demo.temporal.client.workflow
       .getHandle(orderWorkflowId(demo.shop.shopId, orderId))

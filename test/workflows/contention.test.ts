@@ -2,12 +2,12 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createStockActivities } from "../../src/activities/stock.ts";
 import { asId, type ChannelOrderId, type SkuId } from "../../src/domain/ids.ts";
 import type { StockOperation } from "../../src/domain/stock/operation.ts";
-import { takeOrders } from "../../src/intake/take-orders.ts";
 import { prove } from "../../src/proof/proof.ts";
 import type { RunningWorkers } from "../../src/workers.ts";
 import { skuWorkflowId, taskQueues } from "../../src/workflows/addressing.ts";
 import type { SkuInput } from "../../src/workflows/messages.ts";
 import { reserve } from "../domain/stock/stock-builders.ts";
+import { fetchAndTake } from "../support/dispatch.ts";
 import { type DemoShop, orderOf, startDemoShop, stockOfChannelSku } from "../support/demo-shop.ts";
 import { openTestDatabase, seedSku, stockOf } from "../support/seed.ts";
 import { until } from "../support/until.ts";
@@ -64,8 +64,7 @@ async function rush(orders: readonly (readonly string[])[]): Promise<readonly Ch
   const groups = Array.from({ length: Math.ceil(orderIds.length / 50) }, (_, index) =>
     orderIds.slice(index * 50, index * 50 + 50),
   );
-  const fetched = await Promise.all(groups.map((group) => demo.channel.fetchOrders(demo.shop, group, 2)));
-  await Promise.all(fetched.map((some) => takeOrders(demo.intake, demo.shop, some, () => "test")));
+  await Promise.all(groups.map((group) => fetchAndTake(demo.intake, demo.shop, group)));
   return orderIds;
 }
 

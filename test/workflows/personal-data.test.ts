@@ -1,13 +1,13 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createActivities } from "../../src/activities/index.ts";
 import { readSystemFacts } from "../../src/db/read-models/metrics.ts";
-import { takeOrders } from "../../src/intake/take-orders.ts";
 import type { IntakeDependencies } from "../../src/intake/dependencies.ts";
 import type { SalesChannel } from "../../src/integrations/ports/sales-channel.ts";
 import { createLogger } from "../../src/logger.ts";
 import { createApiMetrics } from "../../src/metrics.ts";
 import { bundleWorkflows, type RunningWorkers, startWorkers } from "../../src/workers.ts";
 import { orderWorkflowId } from "../../src/workflows/addressing.ts";
+import { fetchAndTake } from "../support/dispatch.ts";
 import { type DemoShop, orderOf, startDemoShop, stockOfChannelSku } from "../support/demo-shop.ts";
 import { openTestDatabase } from "../support/seed.ts";
 import { until } from "../support/until.ts";
@@ -79,10 +79,7 @@ test("a buyer's name, phone and address are in no log, no figure, no history and
   const sku = demo.skus[0];
   if (sku === undefined) throw new Error("The demo shop has no SKU");
   const orderId = await demo.placeOrder([{ skuId: sku.id, quantity: 1 }]);
-  const news = async () => {
-    const fetched = await intake.channel.fetchOrders(demo.shop, [orderId], 2);
-    await takeOrders(intake, demo.shop, fetched, () => "test");
-  };
+  const news = () => fetchAndTake(intake, demo.shop, [orderId]);
   await news();
   await until("units are reserved", async () =>
     (await orderOf(demo.db, demo.shop, orderId))?.stages.every((stage) => stage === "held"),

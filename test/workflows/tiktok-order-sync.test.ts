@@ -14,6 +14,7 @@ import type { OrderSyncCounts } from "../../src/workflows/messages.ts";
 import { dispatchToTheEnd } from "../support/dispatch.ts";
 import { type DemoShop, orderOf, startDemoShop } from "../support/demo-shop.ts";
 import { findReplayFailures, historiesOf, recordWhenAsked } from "../support/histories.ts";
+import { onFastMachine } from "../support/dispatch.ts";
 import { until } from "../support/until.ts";
 import { startTestWorkers } from "../support/workers.ts";
 
@@ -274,19 +275,11 @@ describe("the poll of a shop's orders", () => {
 
   test("compares its fetches by the database's clock: one that a fast machine made hides no later one", async () => {
     const orderId = await place();
-    withTrouble({
-      searchOrders: async (...asked) => {
-        const found = await demo.channel.searchOrders(...asked);
-        const orders = found.orders.map((each) => ({
-          ...each,
-          order: { ...each.order, trackingNumber: "as it was before" },
-          fetchBeganAt: "2999-01-01T00:00:00.000Z",
-        }));
-        return { ...found, orders: orders.filter(({ order }) => order.orderId === orderId) };
-      },
-    });
-    await pass();
-    polling = demo.intake;
+    const [found] = await demo.channel.fetchOrders(demo.shop, [asId(orderId)], 3);
+    const asItWasBefore = { ...found!, order: { ...found!.order, trackingNumber: "as it was before" } };
+    const page = { orders: [asItWasBefore], unreadable: [], nextPageToken: null };
+    const channel = { ...demo.channel, searchOrders: () => Promise.resolve(page) };
+    await onFastMachine(() => takeInChangedOrders({ ...demo.intake, channel }, demo.shop, null));
     await pass();
     expect(await orderOf(demo.db, demo.shop, orderId)).toMatchObject({ snapshot_version: 2 });
   });

@@ -21,12 +21,10 @@ export interface ShopKey {
  */
 export type CallPriority = 1 | 2 | 3 | 4;
 
-/** An order as fetched, with the moment the fetch began: of two snapshots the later beginning wins. */
+/** An order as fetched. */
 export interface FetchedOrder {
   readonly order: ChannelOrder;
   readonly recipient: Recipient | null;
-  /** ISO 8601, by this process's clock; taken before the request left. */
-  readonly fetchBeganAt: string;
 }
 
 /** An order that came and cannot be read, as far as it says which one it is. */

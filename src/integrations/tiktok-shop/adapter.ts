@@ -40,7 +40,7 @@ export function createTiktokShop(options: {
   const client = createClient({ ...options, tokens, now });
   return {
     ...catalogueCalls(client, options.logger),
-    ...orderCalls(client, now, options.logger),
+    ...orderCalls(client, options.logger),
     ...fulfilmentCalls(client),
     exchangeAuthCode: (code) => tokens.exchangeAuthCode(code),
     shopsOpenedBy: async (accessToken) =>

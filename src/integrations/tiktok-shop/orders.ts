@@ -13,23 +13,17 @@ const pageSize = "100";
 /** Reading and cancelling orders. */
 export function orderCalls(
   client: Client,
-  now: () => number,
   logger: Warner | undefined,
 ): Pick<SalesChannel, "fetchOrders" | "searchOrders" | "cancelOrder"> {
   const read = (
     shop: ShopKey,
     orders: readonly unknown[],
-    began: number,
     leftOut?: (item: unknown, reason: string) => void,
   ): readonly FetchedOrder[] =>
     readItems(
       orders,
       orderSchema,
-      (wire) => ({
-        order: translateOrder(wire),
-        recipient: translateRecipient(wire),
-        fetchBeganAt: new Date(began).toISOString(),
-      }),
+      (wire) => ({ order: translateOrder(wire), recipient: translateRecipient(wire) }),
       { what: "An order", shopId: shop.shopId, logger, ...(leftOut === undefined ? {} : { leftOut }) },
     );
 
@@ -38,20 +32,18 @@ export function orderCalls(
       if (orderIds.length === 0) return [];
       invariant(orderIds.length <= fetchedMax, `at most ${fetchedMax} orders a call`);
       const call = { method: "GET", path: "/order/202507/orders" } as const;
-      const began = now();
       const { orders } = await client.call(shop, {
         ...call,
         query: { ids: orderIds.join(",") },
         priority,
         answer: ordersAnswer,
       });
-      const fetched = read(shop, orders, began);
+      const fetched = read(shop, orders);
       refuseAllUnreadable(orders.length, fetched.length, describeCall({ ...call, shopId: shop.shopId }));
       return fetched;
     },
 
     searchOrders: async (shop, window, pageToken) => {
-      const began = now();
       const { orders, next_page_token: nextPageToken } = await client.call(shop, {
         method: "POST",
         path: "/order/202309/orders/search",
@@ -66,7 +58,7 @@ export function orderCalls(
         answer: ordersAnswer,
       });
       const unreadable: UnreadableOrder[] = [];
-      const fetched = read(shop, orders, began, (item, reason) => {
+      const fetched = read(shop, orders, (item, reason) => {
         const { id, update_time: updatedAt } = strangeOrderSchema.parse(item);
         unreadable.push({ orderId: id == null ? null : asId(id), updatedAt: updatedAt ?? null, reason });
       });
