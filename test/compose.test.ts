@@ -3,7 +3,8 @@ import path from "node:path";
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { z } from "zod";
-import { environmentSchema, loadConfig } from "../src/config.ts";
+import { loadConfig } from "../src/config.ts";
+import { environmentSchema } from "../src/environment.ts";
 import { searchAttributes } from "../src/temporal.ts";
 
 const root = path.resolve(import.meta.dirname, "..");

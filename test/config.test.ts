@@ -2,7 +2,8 @@ import { execFile } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
-import { demoSecretKey, environmentSchema, loadConfig, loadProcessConfig } from "../src/config.ts";
+import { loadConfig, loadProcessConfig } from "../src/config.ts";
+import { demoSecretKey, environmentSchema } from "../src/environment.ts";
 
 const example = fs.readFileSync(path.resolve(import.meta.dirname, "../.env.example"), "utf8");
 const exampleEntries = [...example.matchAll(/^([A-Z_]+)=(.*)$/gm)].map(

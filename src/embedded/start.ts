@@ -1,7 +1,8 @@
 import path from "node:path";
 import closeWithGrace from "close-with-grace";
 import pg from "pg";
-import { type Config, demoSecretKey, loadConfig } from "../config.ts";
+import { type Config, loadConfig } from "../config.ts";
+import { demoSecretKey } from "../environment.ts";
 import { migrate } from "../db/migrate.ts";
 import { connectClient, ensureSearchAttributes, searchAttributes } from "../temporal.ts";
 import {

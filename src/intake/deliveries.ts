@@ -102,13 +102,19 @@ async function dispatchShop(
       await dispatchBatch(dependencies, claim, batch);
       done += 1;
     }
-    await dependencies.rushes.look(dependencies.db, shop);
   } catch (error) {
     const orderIds = batches.slice(done).flatMap((batch) => batch.map(({ orderId }) => orderId));
     await waitForTheWorld(dependencies, claim, orderIds, error).catch((failure: unknown) => {
       dependencies.logger.warn({ err: failure, ...shop }, "Deliveries wait for their lease to run out");
     });
+    return;
   }
+  await dependencies.rushes.look(dependencies.db, shop).catch((error: unknown) => {
+    dependencies.logger.warn(
+      { err: error, ...shop },
+      "Whether a shop is in a rush is looked at the next time",
+    );
+  });
 }
 
 /** What was claimed of one shop. */

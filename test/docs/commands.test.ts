@@ -4,7 +4,7 @@ import { describe, expect, test, vi } from "vitest";
 import { z } from "zod";
 import { runCommandLine } from "../../src/cli/program.ts";
 import type { CommandContext } from "../../src/cli/context.ts";
-import { environmentSchema } from "../../src/config.ts";
+import { environmentSchema } from "../../src/environment.ts";
 import { createApiMetrics } from "../../src/metrics.ts";
 import { blocksOf, readPage } from "./markdown.ts";
 
