@@ -1,5 +1,6 @@
 import fs from "node:fs/promises";
 import path from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { historyToJSON } from "@temporalio/common/lib/proto-utils.js";
 import { Worker, type WorkflowBundleWithSourceMap } from "@temporalio/worker";
 import { z } from "zod";
@@ -80,6 +81,9 @@ function pathOf(json: unknown): string {
     .slice(0, 160);
 }
 
+/** A replay takes milliseconds; one that says nothing for so long waits for what no history can give it. */
+const silenceSeconds = 60;
+
 /** @returns what did not replay, and why; empty is good. */
 export async function findReplayFailures(
   bundle: WorkflowBundleWithSourceMap,
@@ -90,12 +94,26 @@ export async function findReplayFailures(
     { workflowBundle: bundle },
     histories.map(({ workflowId, json }) => ({ workflowId, history: json })),
   );
-  let index = 0;
-  for await (const { error } of results) {
-    if (error !== undefined) failures.push({ path: histories[index]?.path ?? "", error: error.message });
-    index += 1;
+  for (const history of histories) {
+    const silence = pause(silenceSeconds * 1_000, "silent" as const, { ref: false });
+    const result = await Promise.race([results.next(), silence]);
+    if (result === "silent") {
+      const error = `nothing was heard of it for ${silenceSeconds} s; it ends with ${lastEventsOf(history)}`;
+      return [...failures, { path: history.path, error }];
+    }
+    if (result.done !== true && result.value.error !== undefined)
+      failures.push({ path: history.path, error: result.value.error.message });
   }
+  await results.return?.();
   return failures;
+}
+
+function lastEventsOf({ json }: RecordedHistory): string {
+  const { events } = historyShape.parse(json);
+  return events
+    .slice(-6)
+    .map(({ eventType }) => eventType)
+    .join(", ");
 }
 
 /**
