@@ -14,7 +14,15 @@ const layers = {
     why: "workflow code is replayed: it may use the domain, and activities as types only, nothing that does I/O",
   },
   activities: {
-    may: ["crash-points", "domain", "integrations/ports", "db", "workflows/messages", "workflows/addressing"],
+    may: [
+      "coalescer",
+      "crash-points",
+      "domain",
+      "integrations/ports",
+      "db",
+      "workflows/messages",
+      "workflows/addressing",
+    ],
     why: "activities are thin: they reach other systems through ports, and workflows only through their messages and ids",
   },
   integrations: {
@@ -22,7 +30,7 @@ const layers = {
     why: "an adapter speaks to one system; what it offers to us is the port, never another adapter",
   },
   db: {
-    may: ["crash-points", "domain"],
+    may: ["coalescer", "crash-points", "domain"],
     why: "tables serve everyone and know no one: rows and wire shapes stay in their folder",
   },
   api: {
@@ -65,7 +73,16 @@ const layers = {
     why: "zero set-up starts processes; it contains no product logic",
   },
 };
-const sharedWiring = ["crash-points", "config", "logger", "metrics", "temporal", "workers"];
+const sharedWiring = [
+  "coalescer",
+  "crash-points",
+  "config",
+  "environment",
+  "logger",
+  "metrics",
+  "temporal",
+  "workers",
+];
 
 /** Entry points connect parts and may import anything. */
 const entryPoints = [

@@ -8,7 +8,7 @@ import type { ShipmentResult } from "../domain/order/decide.ts";
 import { isArranged } from "../domain/order/transitions.ts";
 import { ChannelFailure } from "../integrations/ports/failure.ts";
 import type { ItemResult, ShopKey } from "../integrations/ports/sales-channel.ts";
-import { createCoalescer } from "./coalescer.ts";
+import { createCoalescer } from "../coalescer.ts";
 import type { ActivityDependencies } from "./dependencies.ts";
 import { asActivityFailure } from "./failures.ts";
 import type { CancelRequestToChannel, CancelResult, OrderKey, ShipmentRequest } from "./order-report.ts";

@@ -6,7 +6,7 @@ import type { SkuId, TenantId } from "../domain/ids.ts";
 import type { StockAnswer, StockOperation } from "../domain/stock/operation.ts";
 import { skuWorkflowId, taskQueues } from "../workflows/addressing.ts";
 import { applyOperations, entityIsClosing, searchAttributes, type SkuInput } from "../workflows/messages.ts";
-import { createCoalescer } from "./coalescer.ts";
+import { createCoalescer } from "../coalescer.ts";
 import type { ActivityDependencies } from "./dependencies.ts";
 import type { StockRequest } from "./order-report.ts";
 

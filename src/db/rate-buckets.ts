@@ -1,4 +1,5 @@
 import { sql } from "kysely";
+import { createCoalescer } from "../coalescer.ts";
 import type { ShopId, TenantId } from "../domain/ids.ts";
 import {
   type Grant,
@@ -17,14 +18,22 @@ interface Shop {
   readonly shopId: ShopId;
 }
 
+interface WantedCall {
+  readonly shop: Shop;
+  readonly priority: Priority;
+}
+
+/** No bucket holds more tokens than a few of these. */
+const takenTogetherMaximum = 100;
 /** Milliseconds for which a refusal is believed without asking again: another process may have raised the rate. */
 const refusalKnownMaximum = 2_000;
 
 /**
  * The rate budget of every shop, shared by all processes: the bucket is a row, the row's lock is the order of calls, and
- * the database's clock is everyone's. Accepted calls are only counted here and stored with the next call that is taken,
- * so that a call costs one transaction and not two; a process that dies forgets a few of them. A refusal is remembered
- * until the time it names, so that waiting costs nothing.
+ * the database's clock is everyone's. What this process wants to call at the same time is asked for in one transaction, the
+ * most urgent first. Accepted calls are only counted here and stored with the next call that is taken, so that a call costs
+ * no second transaction; a process that dies forgets a few of them. A refusal is remembered until the time it names, so that
+ * waiting costs nothing.
  *
  * @param startPerMinute the rate a shop's first bucket starts with, when it is known to bear more than the careful default.
  */
@@ -47,20 +56,40 @@ export function createRateBudget(db: Database, options: { readonly startPerMinut
     });
   }
 
+  async function takeForAll(calls: readonly WantedCall[]): Promise<readonly Grant[]> {
+    const [{ shop }] = calls as [WantedCall];
+    const accepted = acceptedByShop.get(shop.shopId) ?? 0;
+    acceptedByShop.delete(shop.shopId);
+    return await change(shop, (stored, now) => {
+      const grants = new Map<WantedCall, Grant>();
+      let bucket = recordAccepted(stored, accepted, now);
+      for (const call of calls.toSorted((one, other) => one.priority - other.priority)) {
+        const taken = takeToken(bucket, call.priority, now);
+        bucket = taken.bucket;
+        grants.set(call, taken.grant.granted ? taken.grant : refusal(call, taken.grant.retryAt - now));
+      }
+      return { bucket, result: calls.map((call) => grants.get(call) as Grant) };
+    });
+  }
+
+  /** The bucket's clock is the database's; who waits goes by this process's. */
+  function refusal({ shop, priority }: WantedCall, wait: number): Grant {
+    const now = Date.now();
+    refusedUntil.set(`${shop.shopId}/${priority}`, now + Math.min(wait, refusalKnownMaximum));
+    return { granted: false, retryAt: now + wait };
+  }
+
+  const takeTogether = createCoalescer<WantedCall, Grant>({
+    itemsMaximum: takenTogetherMaximum,
+    lingerMilliseconds: 0,
+    send: (_shopId, calls) => takeForAll(calls),
+  });
+
   return {
     take: async (shop: Shop, priority: Priority): Promise<Grant> => {
       const known = refusedUntil.get(`${shop.shopId}/${priority}`) ?? 0;
       if (known > Date.now()) return { granted: false, retryAt: known };
-      const accepted = acceptedByShop.get(shop.shopId) ?? 0;
-      acceptedByShop.delete(shop.shopId);
-      return await change<Grant>(shop, (bucket, now) => {
-        const { bucket: taken, grant } = takeToken(recordAccepted(bucket, accepted, now), priority, now);
-        if (grant.granted) return { bucket: taken, result: grant };
-        // The bucket's clock is the database's; who waits goes by this process's.
-        const wait = grant.retryAt - now;
-        refusedUntil.set(`${shop.shopId}/${priority}`, Date.now() + Math.min(wait, refusalKnownMaximum));
-        return { bucket: taken, result: { granted: false, retryAt: Date.now() + wait } };
-      });
+      return await takeTogether(shop.shopId, { shop, priority });
     },
     accepted: (shop: Shop): void => {
       acceptedByShop.set(shop.shopId, (acceptedByShop.get(shop.shopId) ?? 0) + 1);

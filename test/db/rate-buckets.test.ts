@@ -88,6 +88,21 @@ describe("a shop's rate budget", () => {
     expect(refused.granted).toBe(false);
   });
 
+  test("gives what a process asks for at the same moment to the most urgent call first", async () => {
+    await budget.take(shop, 1);
+    await withTenant(db, shop.tenantId, (transaction) =>
+      transaction
+        .updateTable("rate_buckets")
+        .set({ tokens: 11.05, rate_per_minute: 20, burst: 20 })
+        .where("shop_id", "=", shop.shopId)
+        .execute(),
+    );
+    // The least urgent call leaves 10 tokens to the others: it would be granted if it were the first.
+    const [least, most] = await Promise.all([budget.take(shop, 4), budget.take(shop, 1)]);
+    expect([least.granted, most.granted]).toEqual([false, true]);
+    expect(await budget.take(shop, 1)).toEqual({ granted: true });
+  });
+
   test("counts what was accepted with the next call, and rises", async () => {
     for (let call = 0; call < 40; call += 1) budget.accepted(shop);
     await budget.take(shop, 1);
