@@ -3,7 +3,7 @@ import { cancelStatuses, type Order } from "../records.ts";
 import { badRequest, refusals, refuse } from "../refusal.ts";
 import type { Simulation } from "../simulation.ts";
 import { endpoint, wholeNumber, wireId } from "./endpoint.ts";
-import { compare, page, type Position, readPageToken } from "./paging.ts";
+import { pageOf } from "./paging.ts";
 import { pounds } from "./products.ts";
 
 type CancelledOrder = Order & { cancellation: NonNullable<Order["cancellation"]> };
@@ -48,30 +48,16 @@ export const cancellationEndpoints = [
       cancel_status: z.array(z.enum(cancelStatuses)).optional(),
     }),
     answer: (simulation, { query, body }) => {
-      const after = query.page_token === undefined ? null : readPageToken(query.page_token);
-      if (after === undefined) return refuse(badRequest("page_token is invalid"));
       const wanted = cancelledOrders(simulation).filter(
         ({ id, cancellation }) =>
           (body.order_ids === undefined || body.order_ids.includes(id)) &&
           (body.cancel_ids === undefined || body.cancel_ids.includes(cancellation.id)) &&
           (body.cancel_status === undefined || body.cancel_status.includes(cancellation.status)),
       );
-      const positionOf = ({ cancellation }: CancelledOrder): Position => [
-        cancellation.createTime,
-        cancellation.id,
-      ];
-      const inOrder = query.sort_order === "ASC" ? compare : (a: Position, b: Position) => compare(b, a);
-      const rest = wanted
-        .filter((order) => after === null || inOrder(positionOf(order), after) > 0)
-        .sort((left, right) => inOrder(positionOf(left), positionOf(right)));
-      const { items, nextToken } = page(rest, query.page_size, positionOf);
-      return {
-        data: {
-          cancellations: items.map((order) => cancellationOnWire(simulation, order)),
-          next_page_token: nextToken,
-          total_count: wanted.length,
-        },
-      };
+      const page = pageOf(wanted, query, ({ cancellation }) => [cancellation.createTime, cancellation.id]);
+      if ("refusal" in page) return page;
+      const cancellations = page.items.map((order) => cancellationOnWire(simulation, order));
+      return { data: { cancellations, ...page.rest } };
     },
   }),
   answerEndpoint("approve", z.object({})),

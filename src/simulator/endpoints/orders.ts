@@ -1,9 +1,8 @@
 import { z } from "zod";
 import { type Order, orderStatuses, shippingTypes } from "../records.ts";
-import { badRequest, refuse } from "../refusal.ts";
 import { endpoint, wholeNumber, wireId } from "./endpoint.ts";
 import { orderOnWire } from "./order-wire.ts";
-import { compare, page, type Position, readPageToken } from "./paging.ts";
+import { pageOf } from "./paging.ts";
 
 const idsMax = 50;
 const unixSeconds = z.number().int().min(0).optional();
@@ -51,23 +50,11 @@ export const orderEndpoints = [
     }),
     body: filters,
     answer: ({ books }, { query, body }) => {
-      const after = query.page_token === undefined ? null : readPageToken(query.page_token);
-      if (after === undefined) return refuse(badRequest("page_token is invalid"));
       const member = query.sort_field === "create_time" ? "createTime" : "updateTime";
-      const positionOf = (order: Order): Position => [order[member], order.id];
-      const inOrder = query.sort_order === "ASC" ? compare : (a: Position, b: Position) => compare(b, a);
       const wanted = [...books.orders.all()].filter((order) => matches(order, body));
-      const rest = wanted
-        .filter((order) => after === null || inOrder(positionOf(order), after) > 0)
-        .sort((left, right) => inOrder(positionOf(left), positionOf(right)));
-      const { items, nextToken } = page(rest, query.page_size, positionOf);
-      return {
-        data: {
-          orders: items.map((order) => orderOnWire(books, order)),
-          next_page_token: nextToken,
-          total_count: wanted.length,
-        },
-      };
+      const page = pageOf(wanted, query, (order) => [order[member], order.id]);
+      if ("refusal" in page) return page;
+      return { data: { orders: page.items.map((order) => orderOnWire(books, order)), ...page.rest } };
     },
   }),
   getOrders("202309"),

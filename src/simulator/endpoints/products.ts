@@ -1,9 +1,9 @@
 import { z } from "zod";
 import type { Product, Sku } from "../records.ts";
-import { badRequest, refuse } from "../refusal.ts";
+import { refuse } from "../refusal.ts";
 import type { Books } from "../state.ts";
 import { endpoint, wholeNumber, wireId } from "./endpoint.ts";
-import { compare, page, type Position, readPageToken } from "./paging.ts";
+import { pageOf } from "./paging.ts";
 
 const statuses = [
   "ALL",
@@ -38,8 +38,6 @@ export const productEndpoints = [
       if ((body.sku_ids?.length ?? 0) > filterSize) {
         return refuse({ code: 12019087, status: 200, message: "too many sku_ids, at most 10" });
       }
-      const after = query.page_token === undefined ? null : readPageToken(query.page_token);
-      if (after === undefined) return refuse(badRequest("page_token is invalid"));
       const wanted = [...books.products.all()]
         .map((product) => ({ product, skus: skusOf(books, product) }))
         .filter(
@@ -51,18 +49,10 @@ export const productEndpoints = [
             product.createTime >= (body.create_time_ge ?? 0) &&
             product.createTime <= (body.create_time_le ?? Number.POSITIVE_INFINITY),
         );
-      const positionOf = ({ product }: { product: Product }): Position => [product.createTime, product.id];
-      const rest = wanted
-        .filter((item) => after === null || compare(positionOf(item), after) > 0)
-        .sort((left, right) => compare(positionOf(left), positionOf(right)));
-      const { items, nextToken } = page(rest, query.page_size, positionOf);
-      return {
-        data: {
-          products: items.map(({ product, skus }) => productOnWire(product, skus)),
-          next_page_token: nextToken,
-          total_count: wanted.length,
-        },
-      };
+      const page = pageOf(wanted, query, ({ product }) => [product.createTime, product.id]);
+      if ("refusal" in page) return page;
+      const products = page.items.map(({ product, skus }) => productOnWire(product, skus));
+      return { data: { products, ...page.rest } };
     },
   }),
 ];
