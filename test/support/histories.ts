@@ -81,8 +81,13 @@ function pathOf(json: unknown): string {
     .slice(0, 160);
 }
 
-/** A replay takes milliseconds; one that says nothing for so long waits for what no history can give it. */
-const silenceSeconds = 60;
+/**
+ * A replay takes milliseconds. One that says nothing for so long has lost the answer of its workflow ("This is an SDK bug",
+ * the SDK's core says of it), and no server is there to ask again: it is asked again here. What does not replay, fails each
+ * time.
+ */
+const silenceSeconds = 20;
+const attemptsMaximum = 3;
 
 /** @returns what did not replay, and why; empty is good. */
 export async function findReplayFailures(
@@ -90,22 +95,42 @@ export async function findReplayFailures(
   histories: readonly RecordedHistory[],
 ): Promise<readonly { readonly path: string; readonly error: string }[]> {
   const failures: { path: string; error: string }[] = [];
+  let left = histories;
+  let silent: RecordedHistory | undefined;
+  for (let attempt = 1; left.length > 0; ) {
+    const heard = await replay(bundle, left);
+    heard.forEach((error, index) => {
+      if (error !== null) failures.push({ path: left[index]?.path ?? "", error });
+    });
+    left = left.slice(heard.length);
+    attempt = left[0] === silent ? attempt + 1 : 1;
+    [silent] = left;
+    if (silent !== undefined && attempt >= attemptsMaximum) {
+      failures.push({ path: silent.path, error: `nothing was heard of it; it ends ${lastEventsOf(silent)}` });
+      left = left.slice(1);
+    }
+  }
+  return failures;
+}
+
+/** @returns of each history why it did not replay, or null; fewer than were given when one of them says nothing. */
+async function replay(
+  bundle: WorkflowBundleWithSourceMap,
+  histories: readonly RecordedHistory[],
+): Promise<readonly (string | null)[]> {
   const results = Worker.runReplayHistories(
     { workflowBundle: bundle },
     histories.map(({ workflowId, json }) => ({ workflowId, history: json })),
   );
-  for (const history of histories) {
-    const silence = pause(silenceSeconds * 1_000, "silent" as const, { ref: false });
-    const result = await Promise.race([results.next(), silence]);
-    if (result === "silent") {
-      const error = `nothing was heard of it for ${silenceSeconds} s; it ends with ${lastEventsOf(history)}`;
-      return [...failures, { path: history.path, error }];
-    }
-    if (result.done !== true && result.value.error !== undefined)
-      failures.push({ path: history.path, error: result.value.error.message });
+  const heard: (string | null)[] = [];
+  while (heard.length < histories.length) {
+    const result = await Promise.race([results.next(), pause(silenceSeconds * 1_000, null, { ref: false })]);
+    // The worker that is silent cannot be stopped either.
+    if (result === null || result.done === true) return heard;
+    heard.push(result.value.error?.message ?? null);
   }
   await results.return?.();
-  return failures;
+  return heard;
 }
 
 function lastEventsOf({ json }: RecordedHistory): string {
