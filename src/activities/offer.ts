@@ -2,6 +2,7 @@ import { ApplicationFailure } from "@temporalio/activity";
 import { crashPoint } from "../crash-points.ts";
 import {
   appendObservations,
+  beginComparison,
   closePushIntents,
   findListings,
   getOurNumbers,
@@ -41,6 +42,7 @@ export function createOfferActivities({ db, channel }: ActivityDependencies) {
     const theirs = await observe(tenantId, skuId, listing);
     crashPoint("offer: observed, nothing decided");
     const pushes = await withTenant(db, tenantId, async (transaction) => {
+      await beginComparison(transaction, skuId);
       const ours = await getOurNumbers(transaction, listing, skuId);
       const wanted = theirs.flatMap((seen): IntendedPush[] => {
         const numbers = ours.get(seen.warehouseId);

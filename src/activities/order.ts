@@ -1,4 +1,5 @@
 import { crashPoint } from "../crash-points.ts";
+import { findComparedSince } from "../db/offers.ts";
 import { saveDecision } from "../db/order-decisions.ts";
 import { type LockedOrder, lockOrder } from "../db/orders.ts";
 import { appendToOutbox, type MessageToAppend } from "../db/outbox.ts";
@@ -173,9 +174,10 @@ async function causeEffects(
   const messages: MessageToAppend[] = [];
   for (const event of events) {
     // The channel counts the units as gone, which for us were under way, still here, or unknown until now.
-    if (tellsHandOver(event)) {
-      const comparedSince = order.latest?.comparedSince ?? [];
-      messages.push(...comparedSince.map((skuId) => compareOfferSoon(skuId, Date.parse(order.now))));
+    if (tellsHandOver(event) && order.latest !== null) {
+      const { updatedAt } = order.latest.snapshot;
+      const compared = await findComparedSince(transaction, order.id, updatedAt);
+      messages.push(...compared.map((skuId) => compareOfferSoon(skuId, Date.parse(order.now))));
     }
     if (event.kind === "status_changed" && (event.to === "in_transit" || event.to === "delivered")) {
       messages.push({ kind: "fetch_tracking", key: `${order.id}/${event.to}`, payload: reference });
@@ -198,7 +200,7 @@ async function causeEffects(
 
 function tellsHandOver(event: OrderEvent): boolean {
   if (event.kind === "order_received") return isHandedOver(event.status);
-  return event.kind === "status_changed" && isHandedOver(event.to);
+  return event.kind === "status_changed" && isHandedOver(event.to) && !isHandedOver(event.from);
 }
 
 /** Nothing else would look at the offer again. */

@@ -1,4 +1,4 @@
-import { sql } from "kysely";
+import { type Expression, sql } from "kysely";
 import {
   asId,
   type ChannelProductId,
@@ -88,6 +88,51 @@ export async function getOurNumbers(
       },
     ]),
   );
+}
+
+/**
+ * Opens a transaction in which a SKU's offer is compared. What was observed before it is seen by all news of hand-overs that
+ * it does not see itself (`findComparedSince`): of a comparison and such news one always knows of the other.
+ */
+export async function beginComparison(transaction: TenantTransaction, skuId: SkuId): Promise<void> {
+  await sql`select pg_advisory_xact_lock(${comparisonLock(sql.val(skuId))})`.execute(transaction);
+}
+
+/**
+ * SKUs of an order that were compared with the channel although it may have changed the order before: to be asked in the
+ * transaction that takes the change in.
+ *
+ * @param changedAt ISO time of the change, by the channel's clock. TikTok Shop refuses clocks that differ by more than 5
+ *   minutes from its own, so no more is to be reckoned with.
+ */
+export async function findComparedSince(
+  transaction: TenantTransaction,
+  orderId: string,
+  changedAt: string,
+): Promise<readonly SkuId[]> {
+  // Comparisons under way are waited for here, and seen by the statement after it.
+  await sql`select pg_advisory_xact_lock_shared(${comparisonLock(sql.ref("sku_id"))}) from (
+    select distinct sku_id from order_lines where order_id = ${orderId} and sku_id is not null
+  ) as skus`.execute(transaction);
+  const rows = await transaction
+    .selectFrom("order_lines")
+    .where("order_id", "=", orderId)
+    .where((eb) =>
+      eb.exists(
+        eb
+          .selectFrom("channel_observations")
+          .whereRef("channel_observations.sku_id", "=", "order_lines.sku_id")
+          .where("observed_at", ">=", sql<string>`${changedAt}::timestamptz - interval '5 minutes'`),
+      ),
+    )
+    .select("sku_id")
+    .distinct()
+    .execute();
+  return rows.flatMap(({ sku_id: skuId }) => (skuId === null ? [] : [asId<"Sku">(skuId)]));
+}
+
+function comparisonLock(skuId: Expression<string | null>) {
+  return sql`hashtextextended('comparison ' || ${skuId}, 0)`;
 }
 
 /** What the channel said of a listing at one warehouse. */

@@ -6,7 +6,6 @@ import {
   type LocationId,
   type ReservationId,
   type ShopId,
-  type SkuId,
 } from "../domain/ids.ts";
 import type { ChannelOrder, ChannelStatus } from "../domain/order/channel-order.ts";
 import type { SnapshotContext } from "../domain/order/decide.ts";
@@ -28,8 +27,6 @@ export interface LockedOrder {
     readonly snapshot: ChannelOrder;
     readonly cause: string;
     readonly context: SnapshotContext;
-    /** SKUs of the order whose offer was compared since the channel changed it: the comparison may not have known. */
-    readonly comparedSince: readonly SkuId[];
   } | null;
   /** The database's time, which is everybody's. ISO 8601. */
   readonly now: string;
@@ -82,7 +79,6 @@ export async function lockOrder(
               locationId: locationOf(row.snapshot_location),
               stockOpenedAt: row.opened_at,
             },
-            comparedSince: (row.compared_since ?? []).map((id) => asId<"Sku">(id)),
           },
     held: new Set((row.held ?? []).map((id) => asId<"Reservation">(id))),
   };
@@ -154,13 +150,6 @@ function readOrder(transaction: TenantTransaction, id: string) {
       ).as("listings"),
       sql<readonly string[] | null>`(select array_agg(reservation_id) from reservations
         where reservations.order_ref = orders.order_ref and reservations.state = 'held')`.as("held"),
-      // TikTok Shop refuses clocks that differ by more than 5 minutes from its own, so no more is to be reckoned with.
-      sql<readonly string[] | null>`(select array_agg(distinct sku_id) from order_lines
-        where order_lines.order_id = orders.id and exists (select from channel_observations
-          where channel_observations.sku_id = order_lines.sku_id
-            and channel_observations.observed_at >= latest.channel_updated_at - interval '5 minutes'))`.as(
-        "compared_since",
-      ),
       locationAt(sql.ref("orders.warehouse_id")).as("location"),
       locationAt(sql`latest.content ->> 'warehouseId'`).as("snapshot_location"),
     ])
