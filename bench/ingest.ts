@@ -146,7 +146,7 @@ async function measureAcknowledgement(
   stack: BenchStack,
   { orders, seconds }: { readonly orders: number; readonly seconds: number },
 ): Promise<Figure[]> {
-  const skus = await stack.simulator.quietSkus(3);
+  const skus = await stack.simulator.quietSkus(3, orders);
   const orderIds = await stack.simulator.placeBurst({
     orders,
     skuIds: skus.map(({ id }) => id),

@@ -50,7 +50,7 @@ const durations = {
 } as const;
 
 async function measure(stack: BenchStack, orders: number): Promise<Figure[]> {
-  const skus = await stack.simulator.quietSkus(skusMaximum);
+  const skus = await stack.simulator.quietSkus(skusMaximum, orders);
   await stack.query("select pg_stat_statements_reset()");
   const callsBefore = await stack.simulator.calls();
   const began = Date.now();

@@ -70,7 +70,7 @@ async function measureOrders(
   stack: BenchStack,
   orders: number,
 ): Promise<{ readonly figures: Figure[]; readonly cost: HistoryCost }> {
-  const skus = await stack.simulator.quietSkus(skusMaximum);
+  const skus = await stack.simulator.quietSkus(skusMaximum, orders);
   const beganAt = Date.now();
   let orderIds: readonly string[] = [];
   const { seconds, used } = await clocked(

@@ -6,7 +6,7 @@ import { until } from "../test/support/until.ts";
 const catalogueSchema = z.object({
   products: z.array(
     z.object({
-      skus: z.array(z.object({ id: z.string(), sellerSku: z.string(), reservedForBursts: z.boolean() })),
+      skus: z.array(z.object({ id: z.string(), available: z.number(), reservedForBursts: z.boolean() })),
     }),
   ),
 });
@@ -55,13 +55,16 @@ export class Simulator {
     return schema.parse(JSON.parse(text));
   }
 
-  /** SKUs that nobody else orders, filled up on the channel's side. */
-  async quietSkus(count: number): Promise<readonly { readonly id: string; readonly sellerSku: string }[]> {
+  /** SKUs that nobody else orders, with units for so many orders of one unit each. */
+  async quietSkus(count: number, orders: number): Promise<readonly { readonly id: string }[]> {
     const { products } = await this.control("GET", "/_sim/catalog", catalogueSchema);
-    return products
+    const unitsEach = Math.ceil(orders / count);
+    const found = products
       .flatMap(({ skus }) => skus)
-      .filter((sku) => sku.reservedForBursts)
+      .filter((sku) => sku.reservedForBursts && sku.available >= unitsEach)
       .slice(0, count);
+    if (found.length < count) throw new Error(`No ${count} quiet SKUs have ${unitsEach} units left`);
+    return found;
   }
 
   /** Begins a burst, waits until all of its orders are placed, and gives their numbers. */
