@@ -17,7 +17,7 @@ import {
   takeSnapshot,
 } from "../domain/order/decide.ts";
 import { type LineAnswer, takeServed, takeStockAnswers } from "../domain/order/stock-answers.ts";
-import type { OrderEvent } from "../domain/order/events.ts";
+import { type OrderEvent, tellsHandOver } from "../domain/order/events.ts";
 import {
   holdOf,
   isOver,
@@ -26,7 +26,6 @@ import {
   type OrderState,
   orderSummaryOf,
 } from "../domain/order/order.ts";
-import { isHandedOver } from "../domain/order/transitions.ts";
 import { comparisonTimeFor } from "../domain/stock/offer.ts";
 import type { StockAnswer } from "../domain/stock/operation.ts";
 import { savePackages } from "../db/packages.ts";
@@ -196,11 +195,6 @@ async function causeEffects(
     }
   }
   await appendToOutbox(transaction, tenantId, messages);
-}
-
-function tellsHandOver(event: OrderEvent): boolean {
-  if (event.kind === "order_received") return isHandedOver(event.status);
-  return event.kind === "status_changed" && isHandedOver(event.to) && !isHandedOver(event.from);
 }
 
 /** Nothing else would look at the offer again. */

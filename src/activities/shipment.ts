@@ -1,4 +1,5 @@
 import { setTimeout as wait } from "node:timers/promises";
+import { createCoalescer } from "../coalescer.ts";
 import { crashPoint } from "../crash-points.ts";
 import { beginEffects, finishEffects, withdrawEffects } from "../db/effects.ts";
 import { withTenant } from "../db/tenant.ts";
@@ -8,7 +9,6 @@ import type { ShipmentResult } from "../domain/order/decide.ts";
 import { isArranged } from "../domain/order/transitions.ts";
 import { ChannelFailure } from "../integrations/ports/failure.ts";
 import type { ItemResult, ShopKey } from "../integrations/ports/sales-channel.ts";
-import { createCoalescer } from "../coalescer.ts";
 import type { ActivityDependencies } from "./dependencies.ts";
 import { asActivityFailure } from "./failures.ts";
 import type { CancelRequestToChannel, CancelResult, OrderKey, ShipmentRequest } from "./order-report.ts";

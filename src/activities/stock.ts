@@ -1,12 +1,12 @@
 import { type Client, WithStartWorkflowOperation, WorkflowUpdateFailedError } from "@temporalio/client";
 import { ApplicationFailure } from "@temporalio/activity";
+import { createCoalescer } from "../coalescer.ts";
 import { crashPoint } from "../crash-points.ts";
 import { applyStockBatch as applyInDatabase, type StockBatchOutcome } from "../db/stock.ts";
 import type { SkuId, TenantId } from "../domain/ids.ts";
 import type { StockAnswer, StockOperation } from "../domain/stock/operation.ts";
 import { skuWorkflowId, taskQueues } from "../workflows/addressing.ts";
 import { applyOperations, entityIsClosing, searchAttributes, type SkuInput } from "../workflows/messages.ts";
-import { createCoalescer } from "../coalescer.ts";
 import type { ActivityDependencies } from "./dependencies.ts";
 import type { StockRequest } from "./order-report.ts";
 

@@ -10,6 +10,7 @@ import {
 } from "../domain/ids.ts";
 import { channelStatuses } from "../domain/order/channel-order.ts";
 import { isHandedOver } from "../domain/order/transitions.ts";
+import { clocksApartMilliseconds } from "../domain/shop/clocks.ts";
 import type { ChannelNumbers, OurNumbers } from "../domain/stock/offer.ts";
 import type { TenantTransaction } from "./tenant.ts";
 
@@ -102,14 +103,14 @@ export async function beginComparison(transaction: TenantTransaction, skuId: Sku
  * SKUs of an order that were compared with the channel although it may have changed the order before: to be asked in the
  * transaction that takes the change in.
  *
- * @param changedAt ISO time of the change, by the channel's clock. TikTok Shop refuses clocks that differ by more than 5
- *   minutes from its own, so no more is to be reckoned with.
+ * @param changedAt ISO time of the change, by the channel's clock.
  */
 export async function findComparedSince(
   transaction: TenantTransaction,
   orderId: string,
   changedAt: string,
 ): Promise<readonly SkuId[]> {
+  const since = new Date(Date.parse(changedAt) - clocksApartMilliseconds).toISOString();
   // Comparisons under way are waited for here, and seen by the statement after it.
   await sql`select pg_advisory_xact_lock_shared(${comparisonLock(sql.ref("sku_id"))}) from (
     select distinct sku_id from order_lines where order_id = ${orderId} and sku_id is not null
@@ -122,7 +123,7 @@ export async function findComparedSince(
         eb
           .selectFrom("channel_observations")
           .whereRef("channel_observations.sku_id", "=", "order_lines.sku_id")
-          .where("observed_at", ">=", sql<string>`${changedAt}::timestamptz - interval '5 minutes'`),
+          .where("observed_at", ">=", since),
       ),
     )
     .select("sku_id")

@@ -8,7 +8,7 @@ import {
   type RateBucket,
   recordAccepted,
   recordLimited,
-  takeToken,
+  takeTokens,
 } from "../domain/shop/rate-budget.ts";
 import type { Database } from "./connection.ts";
 import { type TenantTransaction, withTenant } from "./tenant.ts";
@@ -60,15 +60,15 @@ export function createRateBudget(db: Database, options: { readonly startPerMinut
     const [{ shop }] = calls as [WantedCall];
     const accepted = acceptedByShop.get(shop.shopId) ?? 0;
     acceptedByShop.delete(shop.shopId);
-    return await change(shop, (stored, now) => {
-      const grants = new Map<WantedCall, Grant>();
-      let bucket = recordAccepted(stored, accepted, now);
-      for (const call of calls.toSorted((one, other) => one.priority - other.priority)) {
-        const taken = takeToken(bucket, call.priority, now);
-        bucket = taken.bucket;
-        grants.set(call, taken.grant.granted ? taken.grant : refusal(call, taken.grant.retryAt - now));
-      }
-      return { bucket, result: calls.map((call) => grants.get(call) as Grant) };
+    return await change(shop, (bucket, now) => {
+      const priorities = calls.map(({ priority }) => priority);
+      const taken = takeTokens(recordAccepted(bucket, accepted, now), priorities, now);
+      const result = calls.map((call, index): Grant => {
+        const grant = taken.grants[index];
+        if (grant === undefined) throw new Error("A call was neither granted nor refused");
+        return grant.granted ? grant : refusal(call, grant.retryAt - now);
+      });
+      return { bucket: taken.bucket, result };
     });
   }
 

@@ -8,16 +8,12 @@ import {
   type PolledPage,
 } from "../db/sync-cursors.ts";
 import { withTenant } from "../db/tenant.ts";
+import { clocksApartMilliseconds } from "../domain/shop/clocks.ts";
 import type { SalesChannel, ShopKey } from "../integrations/ports/sales-channel.ts";
 import type { OrderSyncPlace, OrderSyncStep } from "../workflows/messages.ts";
 import type { IntakeDependencies } from "./dependencies.ts";
 import { ordersToPark, type TakenOrder, takeOrders } from "./take-orders.ts";
 
-/**
- * How far our clock and the channel's may be apart: TikTok Shop refuses requests whose time is off by more than 5 minutes.
- * Only a shop's first poll needs our clock; from then on the channel's own times are compared with each other.
- */
-const clocksApartMilliseconds = 5 * 60_000;
 /** How long an order may become findable after its own update time, however short the interval is. */
 const overlapMillisecondsMinimum = 5 * 60_000;
 
@@ -71,6 +67,7 @@ export async function takeInChangedOrders(
 
 const nothing: PolledPage = { seen: 0, recovered: 0, awaited: 0, refused: 0 };
 
+/** Only a shop's first poll needs our clock; from then on the channel's own times are compared with each other. */
 function pollFrom(cursor: string | null, openedAt: string, overlapMilliseconds: number): string {
   const from =
     cursor === null

@@ -55,7 +55,8 @@ async function observe(skuId: SkuId): Promise<void> {
 const untilSomebodyWaits = () =>
   until("a transaction waits for the other", async () => {
     const [row] = await database.asSuperuser<{ waiting: number }>(
-      "select count(*)::integer as waiting from pg_locks where locktype = 'advisory' and not granted",
+      `select count(*)::integer as waiting from pg_locks join pg_database on pg_database.oid = pg_locks.database
+       where datname = current_database() and locktype = 'advisory' and not granted`,
     );
     return (row?.waiting ?? 0) > 0;
   });

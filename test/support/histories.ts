@@ -94,23 +94,27 @@ export async function findReplayFailures(
   bundle: WorkflowBundleWithSourceMap,
   histories: readonly RecordedHistory[],
 ): Promise<readonly { readonly path: string; readonly error: string }[]> {
-  const failures: { path: string; error: string }[] = [];
-  let left = histories;
-  let silent: RecordedHistory | undefined;
-  for (let attempt = 1; left.length > 0; ) {
-    const heard = await replay(bundle, left);
-    heard.forEach((error, index) => {
-      if (error !== null) failures.push({ path: left[index]?.path ?? "", error });
-    });
-    left = left.slice(heard.length);
-    attempt = left[0] === silent ? attempt + 1 : 1;
-    [silent] = left;
-    if (silent !== undefined && attempt >= attemptsMaximum) {
-      failures.push({ path: silent.path, error: `nothing was heard of it; it ends ${lastEventsOf(silent)}` });
-      left = left.slice(1);
-    }
+  const errors: (string | null)[] = [];
+  while (errors.length < histories.length) {
+    errors.push(...(await replay(bundle, histories.slice(errors.length))));
+    const silent = histories[errors.length];
+    if (silent !== undefined) errors.push(await replayAgain(bundle, silent));
   }
-  return failures;
+  return histories.flatMap(({ path: of }, index) => {
+    const error = errors[index] ?? null;
+    return error === null ? [] : [{ path: of, error }];
+  });
+}
+
+async function replayAgain(
+  bundle: WorkflowBundleWithSourceMap,
+  history: RecordedHistory,
+): Promise<string | null> {
+  for (let attempt = 2; attempt <= attemptsMaximum; attempt += 1) {
+    const [error] = await replay(bundle, [history]);
+    if (error !== undefined) return error;
+  }
+  return `nothing was heard of it; it ends with ${lastEventsOf(history)}`;
 }
 
 /** @returns of each history why it did not replay, or null; fewer than were given when one of them says nothing. */

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { readClock } from "../../src/db/connection.ts";
 import { asId, type ChannelOrderId } from "../../src/domain/ids.ts";
 import { takeOrders } from "../../src/intake/take-orders.ts";
-import { readClock } from "../../src/db/connection.ts";
 import { outboxClasses, workOffOutbox } from "../../src/intake/outbox.ts";
 import { ChannelFailure } from "../../src/integrations/ports/failure.ts";
 import type { SalesChannel } from "../../src/integrations/ports/sales-channel.ts";

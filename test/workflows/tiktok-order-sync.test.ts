@@ -11,10 +11,9 @@ import type { SalesChannel } from "../../src/integrations/ports/sales-channel.ts
 import { bundleWorkflows, type RunningWorkers } from "../../src/workers.ts";
 import { orderSyncScheduleId, orderWorkflowId, taskQueues } from "../../src/workflows/addressing.ts";
 import type { OrderSyncCounts } from "../../src/workflows/messages.ts";
-import { dispatchToTheEnd } from "../support/dispatch.ts";
+import { dispatchToTheEnd, onFastMachine } from "../support/dispatch.ts";
 import { type DemoShop, orderOf, startDemoShop } from "../support/demo-shop.ts";
 import { findReplayFailures, historiesOf, recordWhenAsked } from "../support/histories.ts";
-import { onFastMachine } from "../support/dispatch.ts";
 import { until } from "../support/until.ts";
 import { startTestWorkers } from "../support/workers.ts";
 

@@ -1,6 +1,7 @@
 import type { ChannelPackageId, UserId } from "../ids.ts";
 import type { ChannelStatus } from "./channel-order.ts";
 import type { StockRefusalReason } from "../stock/operation.ts";
+import { isHandedOver } from "./transitions.ts";
 
 /** What happened to an order, in the past tense; the order's timeline is made of these. */
 export type OrderEvent =
@@ -31,3 +32,9 @@ export type OrderEvent =
   | { readonly kind: "cancel_requested"; readonly by: UserId | null; readonly reason: string }
   | { readonly kind: "cancel_accepted" }
   | { readonly kind: "cancel_refused"; readonly reason: string };
+
+/** True when we hear by this event for the first time that the carrier has the order's units. */
+export function tellsHandOver(event: OrderEvent): boolean {
+  if (event.kind === "order_received") return isHandedOver(event.status);
+  return event.kind === "status_changed" && isHandedOver(event.to) && !isHandedOver(event.from);
+}

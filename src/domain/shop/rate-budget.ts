@@ -65,6 +65,27 @@ export function takeToken(
   return { bucket: { ...refilled, tokens: refilled.tokens - 1 }, grant: { granted: true } };
 }
 
+/**
+ * Asks for several calls at the same moment: the most urgent are asked for first.
+ *
+ * @returns a grant for each call, in the order in which they were given.
+ */
+export function takeTokens(
+  bucket: RateBucket,
+  priorities: readonly Priority[],
+  now: number,
+): { readonly bucket: RateBucket; readonly grants: readonly Grant[] } {
+  let left = bucket;
+  const grants: Grant[] = [];
+  const byUrgency = [...priorities.entries()].sort(([, one], [, other]) => one - other);
+  for (const [index, priority] of byUrgency) {
+    const taken = takeToken(left, priority, now);
+    left = taken.bucket;
+    grants[index] = taken.grant;
+  }
+  return { bucket: left, grants };
+}
+
 /** Records calls that the channel took: each full streak raises the rate by one step. */
 export function recordAccepted(bucket: RateBucket, calls: number, now: number): RateBucket {
   const refilled = refill(bucket, now);

@@ -8,6 +8,7 @@ import {
   recordAccepted,
   recordLimited,
   takeToken,
+  takeTokens,
 } from "../../../src/domain/shop/rate-budget.ts";
 
 const start = Date.parse("2026-11-21T11:00:00Z");
@@ -46,6 +47,15 @@ describe("the rate budget", () => {
       expect(grant.retryAt).toBeGreaterThan(start);
       expect(takeToken(bucket, priority, grant.retryAt).grant.granted).toBe(true);
     }
+  });
+
+  test("of calls asked for at the same moment the most urgent are granted first", () => {
+    const bucket = { ...newBucket(start), tokens: 11 };
+    // The least urgent call leaves 10 tokens to the others: asked for alone it is granted.
+    expect(takeTokens(bucket, [4], start).grants).toEqual([{ granted: true }]);
+    const { bucket: left, grants } = takeTokens(bucket, [4, 1, 2], start);
+    expect(grants.map(({ granted }) => granted)).toEqual([false, true, true]);
+    expect(left.tokens).toBe(9);
   });
 
   test("every class may call at the lowest rate", () => {
