@@ -1,10 +1,11 @@
 import { expect, test } from "vitest";
+import type { ChannelStatus } from "../../../src/domain/order/channel-order.ts";
 import { type OrderEvent, tellsHandOver } from "../../../src/domain/order/events.ts";
 
-const moved = (from: string, to: string) => ({ kind: "status_changed", from, to }) as OrderEvent;
-const received = (status: string) => ({ kind: "order_received", status, lines: 1 }) as OrderEvent;
+const moved = (from: ChannelStatus, to: ChannelStatus): OrderEvent => ({ kind: "status_changed", from, to });
+const received = (status: ChannelStatus): OrderEvent => ({ kind: "order_received", status, lines: 1 });
 
-test.each([
+test.each<[what: string, event: OrderEvent, tells: boolean]>([
   ["the carrier has it", moved("awaiting_collection", "in_transit"), true],
   ["it is delivered, and nobody told that it left", moved("awaiting_collection", "delivered"), true],
   ["it is first heard of on its way", received("in_transit"), true],
