@@ -1,17 +1,26 @@
 import { type Client, WithStartWorkflowOperation, WorkflowUpdateFailedError } from "@temporalio/client";
 import { ApplicationFailure } from "@temporalio/activity";
+import { LRUCache } from "lru-cache";
 import { createCoalescer } from "../coalescer.ts";
 import { crashPoint } from "../crash-points.ts";
 import { applyStockBatch as applyInDatabase, type StockBatchOutcome } from "../db/stock.ts";
 import type { SkuId, TenantId } from "../domain/ids.ts";
 import type { StockAnswer, StockOperation } from "../domain/stock/operation.ts";
 import { skuWorkflowId, taskQueues } from "../workflows/addressing.ts";
-import { applyOperations, entityIsClosing, searchAttributes, type SkuInput } from "../workflows/messages.ts";
+import {
+  applyOperations,
+  entityIdleMilliseconds,
+  entityIsClosing,
+  searchAttributes,
+  type SkuInput,
+} from "../workflows/messages.ts";
 import type { ActivityDependencies } from "./dependencies.ts";
 import type { StockRequest } from "./order-report.ts";
 
 const operationsPerUpdateMaximum = 1_000;
 const updateBytesMaximum = 256 * 1024;
+/** SKUs of which is remembered that they were asked; one that falls out only has its entity started once more. */
+const rememberedMaximum = 10_000;
 
 export function createStockActivities({
   db,
@@ -19,6 +28,7 @@ export function createStockActivities({
   logger,
   queuePrefix,
 }: Pick<ActivityDependencies, "db" | "client" | "logger" | "queuePrefix">) {
+  const askedLately = new LRUCache<string, true>({ max: rememberedMaximum, ttl: entityIdleMilliseconds });
   const ask = createCoalescer<{ tenantId: TenantId; operation: StockOperation }, StockAnswer>({
     itemsMaximum: operationsPerUpdateMaximum,
     sizeMaximum: updateBytesMaximum,
@@ -32,7 +42,10 @@ export function createStockActivities({
         tenantId: first.tenantId,
         skuId: key as SkuId,
         ...(queuePrefix === "" ? {} : { queuePrefix }),
+        // After a lone request the idle time is a timer and a second task for nothing.
+        ...(items.length === 1 && !askedLately.has(key) ? { endsAtOnce: true } : {}),
       };
+      askedLately.set(key, true);
       crashPoint("stock: request gathered, entity not asked");
       const answers = await askEntity(
         client,
@@ -44,9 +57,21 @@ export function createStockActivities({
     },
   });
 
+  const underWay = new Map<string, Promise<StockAnswer>>();
+
+  /** An order that has given up waiting and asks again joins its own question: in a rush of many SKUs nearly all do. */
+  function askOnce(tenantId: TenantId, skuId: SkuId, operation: StockOperation): Promise<StockAnswer> {
+    const question = `${skuId} ${JSON.stringify(operation)}`;
+    const known = underWay.get(question);
+    if (known !== undefined) return known;
+    const answer = ask(skuId, { tenantId, operation }).finally(() => underWay.delete(question));
+    underWay.set(question, answer);
+    return answer;
+  }
+
   /** Asks the entities of the SKUs; one answer for each operation, in their order. May be asked again. */
   const requestStock = async ({ tenantId, operations }: StockRequest): Promise<readonly StockAnswer[]> =>
-    await Promise.all(operations.map(({ skuId, operation }) => ask(skuId, { tenantId, operation })));
+    await Promise.all(operations.map(({ skuId, operation }) => askOnce(tenantId, skuId, operation)));
 
   return {
     requestStock,

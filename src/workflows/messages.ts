@@ -37,9 +37,14 @@ export interface SkuInput {
   readonly offerPending?: boolean | undefined;
   /** Units may have been left free for the queue by a run that was lost: an empty batch looks. */
   readonly queueMayRemain?: boolean | undefined;
+  /** Nobody is expected to ask again soon: the entity ends as soon as nothing waits, without its idle time. */
+  readonly endsAtOnce?: boolean | undefined;
   /** Events after which the run continues as new; tests lower it. */
   readonly historyLengthMaximum?: number | undefined;
 }
+
+/** Milliseconds that an entity without work waits for the next request before it ends. */
+export const entityIdleMilliseconds = 60_000;
 
 /** Type of the failure with which an entity that is about to continue as new (or is full) turns a request away. */
 export const entityIsClosing = "EntityIsClosing";

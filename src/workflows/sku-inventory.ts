@@ -10,7 +10,13 @@ import {
 } from "@temporalio/workflow";
 import type { StockAnswer, StockOperation } from "../domain/stock/operation.ts";
 import { atChannel, inDatabase } from "./activities.ts";
-import { applyOperations, entityIsClosing, offerChanged, type SkuInput } from "./messages.ts";
+import {
+  applyOperations,
+  entityIdleMilliseconds,
+  entityIsClosing,
+  offerChanged,
+  type SkuInput,
+} from "./messages.ts";
 
 /**
  * Everything that changes one SKU's stock, in one line.
@@ -18,7 +24,8 @@ import { applyOperations, entityIsClosing, offerChanged, type SkuInput } from ".
  * Requests of many orders wait in the mailbox while a batch is being applied and then go together: one batch, one
  * transaction. The entity holds no numbers; they are in Postgres, and so is the guarantee. A second entity by accident, or a
  * batch applied again after a crash, changes nothing. Beside the loop, never blocking it, the SKU's offer is pushed to its
- * channels when it has changed. Without work for a while the entity ends; the next request starts it again.
+ * channels when it has changed. Without work for a while the entity ends; the next request starts it again. One that is
+ * asked so seldom that its next request would find it ended anyway does not wait for that.
  */
 export async function skuInventory(input: SkuInput): Promise<void> {
   const sku = new SkuRun(input);
@@ -32,7 +39,6 @@ export async function skuInventory(input: SkuInput): Promise<void> {
 const batchOperationsMaximum = 1_000;
 const mailboxOperationsMaximum = 20_000;
 const historyLengthMaximum = 4_000;
-const idleTime = "1m";
 
 interface Request {
   readonly operations: readonly StockOperation[];
@@ -46,11 +52,13 @@ class SkuRun {
   #pushing = false;
   #queueRemains: boolean;
   #closing = false;
+  #endsAtOnce: boolean;
   #batches = 0;
   #idle = false;
 
   constructor(input: SkuInput) {
     this.#input = input;
+    this.#endsAtOnce = input.endsAtOnce ?? false;
     this.#offerPending = input.offerPending ?? false;
     this.#queueRemains = input.queueMayRemain ?? false;
   }
@@ -78,14 +86,14 @@ class SkuRun {
   }
 
   async run(): Promise<void> {
-    void this.#watchIdleness();
+    if (!this.#endsAtOnce) void this.#watchIdleness();
     void this.#pushOffers();
     while (true) {
       await condition(() => this.#hasWork() || this.#idle);
       if (this.#hasWork()) {
         await this.#applyOneBatch();
-        if (!this.#historyIsLong()) continue;
-        this.#closing = true;
+        this.#closing = this.#historyIsLong();
+        if (!this.#closing && !this.#endsAtOnce) continue;
       }
       // An update accepted since the last look is in the mailbox by now, or its handler is not finished.
       await condition(() => this.#hasWork() || allHandlersFinished());
@@ -93,10 +101,12 @@ class SkuRun {
       if (this.#closing) {
         await continueAsNew<typeof skuInventory>({
           ...this.#input,
+          endsAtOnce: false,
           offerPending: this.#offerPending || this.#pushing,
         });
       }
       if (this.#offerPending || this.#pushing) {
+        this.#endsAtOnce = false;
         this.#idle = false;
         void this.#watchIdleness();
         continue;
@@ -152,7 +162,7 @@ class SkuRun {
     let before: number;
     do {
       before = this.#batches;
-      await sleep(idleTime);
+      await sleep(entityIdleMilliseconds);
     } while (this.#batches !== before);
     this.#idle = true;
   }

@@ -25,6 +25,7 @@ test.each([
   ["an order cancelled by a person", /^orderLifecycle .*cancelOrder.*cancelAtChannel/],
   ["an order that continued as new", /^orderLifecycle .*continued$/],
   ["a SKU that applied batches", /^skuInventory .*applyOperations/],
+  ["a SKU that ended when a lone request was done", /^skuInventory applyOperations ended$/],
   ["a SKU that pushed its offer", /^skuInventory .*pushOffer/],
   ["a SKU that continued as new", /^skuInventory .*continued$/],
   ["a poll", /^tiktokOrderSync .*ended$/],

@@ -1,4 +1,4 @@
-import { WithStartWorkflowOperation } from "@temporalio/client";
+import { WithStartWorkflowOperation, type WorkflowExecutionInfo } from "@temporalio/client";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createStockActivities } from "../../src/activities/stock.ts";
 import type { Database } from "../../src/db/connection.ts";
@@ -12,6 +12,7 @@ import { adjust, claim, reserve } from "../domain/stock/stock-builders.ts";
 import { type SeededShop, seedShop, seedSku, stockOf } from "../support/seed.ts";
 import { type TestTemporal, testTemporal } from "../support/temporal.ts";
 import { findReplayFailures, historiesOf, recordWhenAsked } from "../support/histories.ts";
+import { until } from "../support/until.ts";
 import { useTestDatabase } from "../support/use-test-database.ts";
 import { noChannel, silent, startTestWorkers } from "../support/workers.ts";
 
@@ -28,17 +29,30 @@ useTestDatabase(async (database) => {
 beforeAll(async () => {
   temporal = await testTemporal();
   workers = await startTestWorkers(temporal, db, noChannel);
-  activities = createStockActivities({
-    db,
-    client: temporal.client,
-    logger: silent,
-    queuePrefix: temporal.taskQueuePrefix,
-  });
+  activities = processOfItsOwn();
 });
 afterAll(async () => {
   await workers.stop();
   await temporal.close();
 });
+
+/** What knows nothing of what other processes have asked. */
+const processOfItsOwn = () =>
+  createStockActivities({
+    db,
+    client: temporal.client,
+    logger: silent,
+    queuePrefix: temporal.taskQueuePrefix,
+  });
+
+const entityOf = (skuId: SkuId) => temporal.client.workflow.getHandle(skuWorkflowId(skuId));
+
+async function runsOf(skuId: SkuId): Promise<readonly WorkflowExecutionInfo[]> {
+  const runs: WorkflowExecutionInfo[] = [];
+  const query = `WorkflowId = "${skuWorkflowId(skuId)}"`;
+  for await (const run of temporal.client.workflow.list({ query })) runs.push(run);
+  return runs;
+}
 
 const request = (skuId: SkuId, operations: readonly StockOperation[]) =>
   activities.requestStock({
@@ -151,12 +165,50 @@ describe("the SKU's entity", () => {
     const outcomes = (await Promise.all(senders)).flat();
     expect(outcomes.filter((outcome) => outcome === "reserved")).toHaveLength(160);
     expect(await stockOf(db, shop.tenantId, skuId)).toEqual({ onHand: 160, reserved: 160 });
-    const runs = [];
-    for await (const run of temporal.client.workflow.list({
-      query: `WorkflowId = "${skuWorkflowId(skuId)}"`,
-    }))
-      runs.push(run);
-    expect(runs.length).toBeGreaterThan(1);
+    expect((await runsOf(skuId)).length).toBeGreaterThan(1);
+  });
+
+  test("ends at once when a lone request is done, and stays when it was asked a moment ago", async () => {
+    const skuId = await seedSku(db, shop, 5);
+    const status = async () => (await entityOf(skuId).describe()).status.name;
+    await request(skuId, [reserve("lone")]);
+    await until("the entity has ended", async () => (await status()) === "COMPLETED");
+    await request(skuId, [reserve("second")]);
+    await request(skuId, [reserve("third")]);
+    expect(await status()).toBe("RUNNING");
+    await until("its two runs are listed", async () => (await runsOf(skuId)).length === 2);
+    expect(await stockOf(db, shop.tenantId, skuId)).toEqual({ onHand: 5, reserved: 3 });
+  });
+
+  test("answers every request that meets the end of an entity", async () => {
+    const skuId = await seedSku(db, shop, 200);
+    const senders = Array.from({ length: 4 }, async (_, sender) => {
+      // Processes that know nothing of each other: each starts entities that end at once.
+      for (let index = 0; index < 25; index += 1) {
+        const { requestStock } = processOfItsOwn();
+        const operation = reserve(`meets-${sender}-${index}`);
+        const [answer] = await requestStock({ tenantId: shop.tenantId, operations: [{ skuId, operation }] });
+        expect(answer?.outcome).toBe("reserved");
+      }
+    });
+    await Promise.all(senders);
+    expect(await stockOf(db, shop.tenantId, skuId)).toEqual({ onHand: 200, reserved: 100 });
+    expect((await runsOf(skuId)).length).toBeGreaterThan(1);
+  });
+
+  test("is not asked again by who asks the same while the answer is under way", async () => {
+    const skuId = await seedSku(db, shop, 5);
+    const same = () => request(skuId, [reserve("impatient")]);
+    expect((await Promise.all([same(), same()])).flat().map(({ outcome }) => outcome)).toEqual([
+      "reserved",
+      "reserved",
+    ]);
+    const { events } = await entityOf(skuId).fetchHistory();
+    const asked = events
+      ?.flatMap((event) => event.workflowExecutionUpdateAcceptedEventAttributes?.acceptedRequest ?? [])
+      .flatMap(({ input }) => input?.args?.payloads ?? [])
+      .flatMap(({ data }) => JSON.parse(Buffer.from(data ?? []).toString()) as StockOperation[]);
+    expect(asked).toHaveLength(1);
   });
 
   test("answers an adjustment with the numbers after it and refuses to go below what is promised", async () => {
