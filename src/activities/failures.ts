@@ -1,4 +1,5 @@
 import { ApplicationFailure } from "@temporalio/activity";
+import { ApplicationFailureCategory } from "@temporalio/common";
 import { ChannelFailure } from "../integrations/ports/failure.ts";
 
 /**
@@ -11,6 +12,8 @@ export function asActivityFailure(error: unknown): unknown {
   return ApplicationFailure.create({
     type: `channel_${error.kind}`,
     message: error.message,
+    // To wait for the budget is no fault, and no warning in the log.
+    ...(error.kind === "rate_limited" ? { category: ApplicationFailureCategory.BENIGN } : {}),
     // Credentials are mended by people, and then the same call works: it is tried on, slowly.
     nonRetryable: error.kind === "refused",
     ...(retryAfter === null ? {} : { nextRetryDelay: retryAfter }),

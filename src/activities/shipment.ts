@@ -1,7 +1,10 @@
+import { activityInfo, ApplicationFailure } from "@temporalio/activity";
+import { ApplicationFailureCategory } from "@temporalio/common";
 import { setTimeout as wait } from "node:timers/promises";
 import { createCoalescer } from "../coalescer.ts";
 import { crashPoint } from "../crash-points.ts";
 import { beginEffects, finishEffects, withdrawEffects } from "../db/effects.ts";
+import { Rushes } from "../db/rushes.ts";
 import { withTenant } from "../db/tenant.ts";
 import type { ChannelPackageId } from "../domain/ids.ts";
 import type { ChannelOrder } from "../domain/order/channel-order.ts";
@@ -19,17 +22,23 @@ const packagesPerCallMaximum = 50;
 const lingerMilliseconds = 1_000;
 /** How long a call of ours waits for the shop's budget, holding its orders' slots, before they come again by themselves. */
 const budgetWaitMaximum = 2_000;
+/** How long shipping waits in a rush, and how soon it asks whether the rush is over. Milliseconds. */
+const rushWait = { maximum: 60_000, betweenLooks: 10_000 } as const;
 
 /** One package of an order. Each is an effect of its own, since an order may have more of them than one call takes. */
 interface PackageRequest extends OrderKey {
   readonly packageId: ChannelPackageId;
+  /** When the order first asked, in milliseconds since 1970. */
+  readonly askedAt: number;
 }
 
 export function createShipmentActivities({ db, channel }: Pick<ActivityDependencies, "db" | "channel">) {
+  const rushes = new Rushes();
   const arrange = createCoalescer<PackageRequest, ShipmentResult>({
     itemsMaximum: packagesPerCallMaximum,
     lingerMilliseconds,
     send: async (_shopId, requests) => {
+      await leaveToNewOrders(requests);
       const results = await arrangeOnce(requests);
       return requests.map((request) => {
         const result = results.get(effectKeyOf(request));
@@ -38,6 +47,21 @@ export function createShipmentActivities({ db, channel }: Pick<ActivityDependenc
       });
     },
   });
+
+  /** Shipping is due within days, a unit that is not reserved may be sold again now: in a rush it waits, but not for ever. */
+  async function leaveToNewOrders(requests: readonly PackageRequest[]): Promise<void> {
+    const [first] = requests;
+    if (first === undefined) return;
+    if (Date.now() - Math.min(...requests.map(({ askedAt }) => askedAt)) > rushWait.maximum) return;
+    const { tenantId, shopId } = first;
+    if (!(await rushes.look(db, { tenantId, shopId }))) return;
+    throw ApplicationFailure.create({
+      type: "rush",
+      category: ApplicationFailureCategory.BENIGN,
+      message: "Shipping waits until the shop's new orders have their units",
+      nextRetryDelay: rushWait.betweenLooks,
+    });
+  }
 
   /**
    * The channel has no idempotency key: what is about to be asked is written down first, and a package whose earlier
@@ -197,9 +221,10 @@ export function createShipmentActivities({ db, channel }: Pick<ActivityDependenc
   return {
     /** Arranges the shipment of an order's packages with the channel, each once, together with other orders' in one call. */
     async arrangeShipment({ packageIds, ...order }: ShipmentRequest): Promise<ShipmentResult> {
+      const { scheduledTimestampMs: askedAt } = activityInfo();
       // All are waited for, so that trying again does not meet packages that are still being asked for.
       const outcomes = await Promise.allSettled(
-        packageIds.map((packageId) => arrange(order.shopId, { ...order, packageId })),
+        packageIds.map((packageId) => arrange(order.shopId, { ...order, packageId, askedAt })),
       );
       const results = outcomes.map((outcome) => {
         if (outcome.status === "rejected") throw asActivityFailure(outcome.reason);

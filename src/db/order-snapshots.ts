@@ -252,25 +252,6 @@ async function raiseVersions(transaction: TenantTransaction, changes: readonly C
   `.execute(transaction);
 }
 
-/** How many orders of a shop are stored and not decided about for the first time yet; counted up to `most`. */
-export async function countUndecidedOrders(
-  transaction: TenantTransaction,
-  shopId: ShopId,
-  most: number,
-): Promise<number> {
-  const undecided = transaction
-    .selectFrom("orders")
-    .where("shop_id", "=", shopId)
-    .where("handled_version", "=", 0)
-    .whereRef("handled_version", "<", "snapshot_version")
-    .limit(most);
-  const { count } = await transaction
-    .selectFrom(undecided.select("id").as("undecided"))
-    .select(sql<number>`count(*)::integer`.as("count"))
-    .executeTakeFirstOrThrow();
-  return count;
-}
-
 /** Orders of a shop whose newest stored snapshot has waited longer than this for their workflow; at most 200. */
 export async function findUnhandledOrders(
   transaction: TenantTransaction,

@@ -11,7 +11,7 @@ import { batchesOf, fetchLimits, type OrderToFetch, pauseAfter } from "../domain
 import { ChannelFailure } from "../integrations/ports/failure.ts";
 import type { ShopKey } from "../integrations/ports/sales-channel.ts";
 import type { IntakeDependencies } from "./dependencies.ts";
-import type { Rushes } from "./rushes.ts";
+import type { Rushes } from "../db/rushes.ts";
 import type { ShopPauses } from "./shop-pauses.ts";
 import type { ShopsUnderWay } from "./shops-under-way.ts";
 import { takeOrders } from "./take-orders.ts";

@@ -2,7 +2,7 @@ import { dispatchDeliveries } from "./deliveries.ts";
 import type { IntakeDependencies } from "./dependencies.ts";
 import { type Loop, startLoop } from "./loop.ts";
 import { outboxClasses, workOffOutbox } from "./outbox.ts";
-import { Rushes } from "./rushes.ts";
+import { Rushes } from "../db/rushes.ts";
 import { ShopPauses } from "./shop-pauses.ts";
 import { ShopsUnderWay } from "./shops-under-way.ts";
 import { keepSchedules } from "./schedules.ts";

@@ -1,11 +1,15 @@
+import { MockActivityEnvironment } from "@temporalio/testing";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import type { ShipmentRequest } from "../../src/activities/order-report.ts";
 import { createShipmentActivities } from "../../src/activities/shipment.ts";
 import type { Database } from "../../src/db/connection.ts";
 import { asId, type ChannelOrderId, type ChannelPackageId } from "../../src/domain/ids.ts";
+import type { ShipmentResult } from "../../src/domain/order/decide.ts";
 import { ChannelFailure } from "../../src/integrations/ports/failure.ts";
 import type { FetchedOrder, ItemResult, SalesChannel } from "../../src/integrations/ports/sales-channel.ts";
 import { aLine, snapshot } from "../domain/order/order-builders.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
+import { storeDeliveries } from "../support/deliveries.ts";
 import { openTestDatabase, type SeededShop, seedShop } from "../support/seed.ts";
 import { until } from "../support/until.ts";
 
@@ -75,15 +79,18 @@ beforeEach(async () => {
   shop = await seedShop(db);
 });
 
-/** A process of its own, which asks the channel for the whole order. */
-async function ship(channel: Shipping, packageIds: readonly ChannelPackageId[]) {
+/** A process of its own, which asks the channel for the whole order; as Temporal runs it, when it is asked first. */
+async function ship(
+  channel: Shipping,
+  packageIds: readonly ChannelPackageId[],
+  askedAt = Date.now(),
+): Promise<ShipmentResult> {
   const process = createShipmentActivities({ db, channel: channel as SalesChannel });
-  return await process.arrangeShipment({
-    tenantId: shop.tenantId,
-    shopId: shop.shopId,
-    orderId,
-    packageIds,
-  });
+  const { tenantId, shopId } = shop;
+  return await new MockActivityEnvironment({ scheduledTimestampMs: askedAt }).run(
+    (request: ShipmentRequest) => process.arrangeShipment(request),
+    { tenantId, shopId, orderId, packageIds },
+  );
 }
 
 const timesAsked = (books: ChannelBooks) =>
@@ -167,5 +174,26 @@ describe("an order with more packages than one call takes", () => {
     // When something has changed, the rest is asked for, and nothing of what has left.
     expect(await ship(books, books.packageIds)).toMatchObject({ arranged: true });
     expect(timesAsked(books)).toEqual([1]);
+  });
+});
+
+describe("in a rush of new orders", () => {
+  beforeEach(() => storeDeliveries(database, shop, { count: 100, waitedSeconds: 1, first: true }));
+
+  test("shipping waits, and comes again by itself", async () => {
+    const books = new ChannelBooks(2);
+    await expect(ship(books, books.packageIds)).rejects.toMatchObject({
+      type: "rush",
+      nonRetryable: false,
+      nextRetryDelay: 10_000,
+    });
+    expect(books.asked.size).toBe(0);
+    await database.asSuperuser("update webhook_deliveries set state = 'processed'");
+    expect(await ship(books, books.packageIds)).toMatchObject({ arranged: true });
+  });
+
+  test("shipping has waited long enough after a minute", async () => {
+    const books = new ChannelBooks(2);
+    expect(await ship(books, books.packageIds, Date.now() - 61_000)).toMatchObject({ arranged: true });
   });
 });

@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import type { Database } from "../../src/db/connection.ts";
 import { claimDeliveries } from "../../src/db/webhook-deliveries.ts";
+import { storeDeliveries } from "../support/deliveries.ts";
 import { type SeededShop, seedShop } from "../support/seed.ts";
 import { type UsedTestDatabase, useTestDatabase } from "../support/use-test-database.ts";
 import { readBy } from "../support/read-by.ts";
@@ -24,23 +25,11 @@ beforeEach(async () => {
 const deliver = (
   count: number,
   waitedSeconds: number,
-  options: { readonly of?: SeededShop; readonly order?: string; readonly first?: boolean } = {},
-) =>
-  database.asSuperuser(
-    `insert into webhook_deliveries (channel, tenant_id, shop_id, sender, dedupe_key, topic, channel_order_id, body, headers,
-       first_of_order, next_attempt_at)
-     select 'tiktok-shop', $1, $2, 'test', uuidv4(), 1, coalesce($3, uuidv4()::text), '\\x7b7d', '{}', $4,
-       now() - make_interval(secs => $5) + number * interval '1 millisecond'
-     from generate_series(1, $6::integer) as number`,
-    [
-      (options.of ?? shop).tenantId,
-      (options.of ?? shop).shopId,
-      options.order ?? null,
-      options.first ?? false,
-      waitedSeconds,
-      count,
-    ],
-  );
+  {
+    of = shop,
+    ...options
+  }: { readonly of?: SeededShop; readonly order?: string; readonly first?: boolean } = {},
+) => storeDeliveries(database, of, { count, waitedSeconds, ...options });
 
 const all = { inAll: 500, ofOneShop: 50 };
 

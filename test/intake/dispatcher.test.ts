@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { withTenant } from "../../src/db/tenant.ts";
 import { asId, type ChannelOrderId } from "../../src/domain/ids.ts";
 import { dispatchDeliveries } from "../../src/intake/deliveries.ts";
-import { Rushes } from "../../src/intake/rushes.ts";
+import { Rushes } from "../../src/db/rushes.ts";
 import { ShopPauses } from "../../src/intake/shop-pauses.ts";
 import { ShopsUnderWay } from "../../src/intake/shops-under-way.ts";
 import { outboxClasses, workOffOutbox } from "../../src/intake/outbox.ts";

@@ -3,7 +3,7 @@ import { dispatchDeliveries } from "../../src/intake/deliveries.ts";
 import { readClock } from "../../src/db/connection.ts";
 import type { ChannelOrderId } from "../../src/domain/ids.ts";
 import type { IntakeDependencies } from "../../src/intake/dependencies.ts";
-import { Rushes } from "../../src/intake/rushes.ts";
+import { Rushes } from "../../src/db/rushes.ts";
 import { ShopPauses } from "../../src/intake/shop-pauses.ts";
 import { ShopsUnderWay } from "../../src/intake/shops-under-way.ts";
 import { takeOrders } from "../../src/intake/take-orders.ts";
