@@ -19,9 +19,13 @@ import type { IntakeDependencies } from "./dependencies.ts";
 import { ShopPauses } from "./shop-pauses.ts";
 import { tellOrder } from "./take-orders.ts";
 
-/** Messages to workflows go first and many at once; calls to the channel are few, since they share its rate budget. */
+/**
+ * Messages to workflows go first. So few at once that they are worked off as fast as they are told: what a recovery has to
+ * tell ten thousand orders would keep the news of all others waiting. Calls to the channel are few, since they share its
+ * rate budget.
+ */
 export const outboxClasses = {
-  workflows: { kinds: ["wake_order", "push_offer"], claimMaximum: 40, atOnce: 20 },
+  workflows: { kinds: ["wake_order", "push_offer"], claimMaximum: 40, atOnce: 4 },
   channel: { kinds: ["fetch_tracking", "fetch_document"], claimMaximum: 4, atOnce: 4 },
 } as const satisfies Record<string, { kinds: readonly OutboxKind[]; claimMaximum: number; atOnce: number }>;
 
