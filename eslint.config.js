@@ -17,6 +17,7 @@ const layers = {
     may: [
       "coalescer",
       "crash-points",
+      "met-its-end",
       "domain",
       "integrations/ports",
       "db",
@@ -36,6 +37,7 @@ const layers = {
   api: {
     may: [
       "crash-points",
+      "met-its-end",
       "domain",
       "workflows/messages",
       "workflows/addressing",
@@ -79,6 +81,7 @@ const sharedWiring = [
   "config",
   "environment",
   "logger",
+  "met-its-end",
   "metrics",
   "temporal",
   "workers",

@@ -90,7 +90,7 @@ export async function startWorkers(options: WorkersOptions): Promise<RunningWork
     workflowBundle: bundle,
     // A killed worker's sticky queue holds its workflows up for this long; the default of 10 s makes recovery crawl.
     stickyQueueScheduleToStartTimeout: "2s",
-    // New orders and entities that were not asked for a while come first: their units are not reserved yet.
+    // New orders, and entities that were not asked for a while, are asked for more often: their units are not reserved yet.
     nonStickyToStickyPollRatio: 0.7,
   } as const;
   const [orders, inventory, tiktok] = await Promise.all([

@@ -12,8 +12,10 @@ export function asActivityFailure(error: unknown): unknown {
   return ApplicationFailure.create({
     type: `channel_${error.kind}`,
     message: error.message,
-    // To wait for the budget is no fault, and no warning in the log.
-    ...(error.kind === "rate_limited" ? { category: ApplicationFailureCategory.BENIGN } : {}),
+    // To wait for our own budget is no fault, and no warning in the log.
+    ...(error.kind === "rate_limited" && !error.answered
+      ? { category: ApplicationFailureCategory.BENIGN }
+      : {}),
     // Credentials are mended by people, and then the same call works: it is tried on, slowly.
     nonRetryable: error.kind === "refused",
     ...(retryAfter === null ? {} : { nextRetryDelay: retryAfter }),

@@ -1,6 +1,7 @@
 import { crashPoint } from "../crash-points.ts";
 import { findComparedSince } from "../db/offers.ts";
 import { saveDecision } from "../db/order-decisions.ts";
+import { findChannelTime } from "../db/order-snapshots.ts";
 import { type LockedOrder, lockOrder } from "../db/orders.ts";
 import { appendToOutbox, type MessageToAppend } from "../db/outbox.ts";
 import { type TenantTransaction, withTenant } from "../db/tenant.ts";
@@ -174,8 +175,10 @@ async function causeEffects(
   for (const event of events) {
     // The channel counts the units as gone, which for us were under way, still here, or unknown until now.
     if (tellsHandOver(event) && order.latest !== null) {
-      const { updatedAt } = order.latest.snapshot;
-      const compared = await findComparedSince(transaction, order.id, updatedAt);
+      // When it was handed over nobody says: its newest change may be a later one.
+      const known = await findChannelTime(transaction, order.id, order.handledVersion);
+      const unchangedAt = known ?? order.latest.snapshot.createdAt;
+      const compared = await findComparedSince(transaction, order.id, unchangedAt);
       messages.push(...compared.map((skuId) => compareOfferSoon(skuId, Date.parse(order.now))));
     }
     if (event.kind === "status_changed" && (event.to === "in_transit" || event.to === "delivered")) {

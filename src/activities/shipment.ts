@@ -52,13 +52,14 @@ export function createShipmentActivities({ db, channel }: Pick<ActivityDependenc
   async function leaveToNewOrders(requests: readonly PackageRequest[]): Promise<void> {
     const [first] = requests;
     if (first === undefined) return;
-    if (Date.now() - Math.min(...requests.map(({ askedAt }) => askedAt)) > rushWait.maximum) return;
     const { tenantId, shopId } = first;
-    if (!(await rushes.look(db, { tenantId, shopId }))) return;
+    const rush = await rushes.look(db, { tenantId, shopId });
+    const waited = Date.now() - Math.min(...requests.map(({ askedAt }) => askedAt));
+    if (!rush || waited > rushWait.maximum) return;
     throw ApplicationFailure.create({
       type: "rush",
       category: ApplicationFailureCategory.BENIGN,
-      message: "Shipping waits until the shop's new orders have their units",
+      message: "Shipping waits until the shop's new orders are decided about",
       nextRetryDelay: rushWait.betweenLooks,
     });
   }

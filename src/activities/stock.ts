@@ -1,16 +1,16 @@
-import { type Client, WithStartWorkflowOperation, WorkflowUpdateFailedError } from "@temporalio/client";
-import { ApplicationFailure } from "@temporalio/activity";
+import { type Client, WithStartWorkflowOperation } from "@temporalio/client";
 import { LRUCache } from "lru-cache";
+import { setTimeout as pause } from "node:timers/promises";
 import { createCoalescer } from "../coalescer.ts";
 import { crashPoint } from "../crash-points.ts";
 import { applyStockBatch as applyInDatabase, type StockBatchOutcome } from "../db/stock.ts";
 import type { SkuId, TenantId } from "../domain/ids.ts";
 import type { StockAnswer, StockOperation } from "../domain/stock/operation.ts";
+import { metItsEnd } from "../met-its-end.ts";
 import { skuWorkflowId, taskQueues } from "../workflows/addressing.ts";
 import {
   applyOperations,
   entityIdleMilliseconds,
-  entityIsClosing,
   searchAttributes,
   type SkuInput,
 } from "../workflows/messages.ts";
@@ -101,8 +101,9 @@ export function createStockActivities({
   };
 }
 
-/** Times that a request is sent again to an entity that is about to continue as new. */
-const closingRetriesMaximum = 50;
+/** Times that a request is sent again when it meets the end of an entity's run. */
+const triesMaximum = 50;
+const askAgainMilliseconds = 20;
 
 async function askEntity(
   client: Client,
@@ -122,12 +123,8 @@ async function askEntity(
         }),
       });
     } catch (error) {
-      const closing =
-        error instanceof WorkflowUpdateFailedError &&
-        error.cause instanceof ApplicationFailure &&
-        error.cause.type === entityIsClosing;
-      if (!closing || attempt >= closingRetriesMaximum) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 20));
+      if (!metItsEnd(error) || attempt >= triesMaximum) throw error;
+      await pause(askAgainMilliseconds);
     }
   }
 }

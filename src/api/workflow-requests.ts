@@ -2,19 +2,18 @@ import {
   type Client,
   isGrpcServiceError,
   WithStartWorkflowOperation,
-  WorkflowUpdateFailedError,
   WorkflowUpdateRPCTimeoutOrCancelledError,
 } from "@temporalio/client";
-import { ApplicationFailure, type UpdateDefinition, type Workflow } from "@temporalio/common";
+import type { UpdateDefinition, Workflow } from "@temporalio/common";
 import { setTimeout as pause } from "node:timers/promises";
 import type { ChannelOrderId, ShopId, SkuId, TenantId, UserId } from "../domain/ids.ts";
 import { operationIdOf, type StockAnswer, type StockOperation } from "../domain/stock/operation.ts";
+import { metItsEnd } from "../met-its-end.ts";
 import { orderWorkflowId, priorities, skuWorkflowId, taskQueues } from "../workflows/addressing.ts";
 import {
   applyOperations,
   type CancelAnswer,
   cancelOrder,
-  entityIsClosing,
   type OrderInput,
   searchAttributes,
   type SkuInput,
@@ -116,24 +115,15 @@ async function updateWithStart<Answer, Args extends unknown[]>(
         }),
       );
     } catch (error) {
-      if (!isTransient(error) || Date.now() + askAgainMilliseconds > deadline) throw asProblem(error);
+      if (!metItsEnd(error) || Date.now() + askAgainMilliseconds > deadline) throw asProblem(error);
       await pause(askAgainMilliseconds);
     }
   }
 }
 
-/** The workflow was just ending or continuing as new: the next try meets its successor. */
-function isTransient(error: unknown): boolean {
-  return (
-    error instanceof WorkflowUpdateFailedError &&
-    error.cause instanceof ApplicationFailure &&
-    (error.cause.type === entityIsClosing || error.cause.type === "AcceptedUpdateCompletedWorkflow")
-  );
-}
-
 function asProblem(error: unknown): unknown {
   const isAway =
-    isTransient(error) ||
+    metItsEnd(error) ||
     error instanceof WorkflowUpdateRPCTimeoutOrCancelledError ||
     isGrpcServiceError(error) ||
     (error instanceof Error && isGrpcServiceError(error.cause));

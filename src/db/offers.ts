@@ -103,14 +103,14 @@ export async function beginComparison(transaction: TenantTransaction, skuId: Sku
  * SKUs of an order that were compared with the channel although it may have changed the order before: to be asked in the
  * transaction that takes the change in.
  *
- * @param changedAt ISO time of the change, by the channel's clock.
+ * @param unchangedAt ISO time by the channel's clock at which the order was last known as it was before.
  */
 export async function findComparedSince(
   transaction: TenantTransaction,
   orderId: string,
-  changedAt: string,
+  unchangedAt: string,
 ): Promise<readonly SkuId[]> {
-  const since = new Date(Date.parse(changedAt) - clocksApartMilliseconds).toISOString();
+  const since = new Date(Date.parse(unchangedAt) - clocksApartMilliseconds).toISOString();
   // Comparisons under way are waited for here, and seen by the statement after it.
   await sql`select pg_advisory_xact_lock_shared(${comparisonLock(sql.ref("sku_id"))}) from (
     select distinct sku_id from order_lines where order_id = ${orderId} and sku_id is not null

@@ -252,6 +252,21 @@ async function raiseVersions(transaction: TenantTransaction, changes: readonly C
   `.execute(transaction);
 }
 
+/** By the channel's time, ISO 8601, as of when a version of an order's snapshots is; null when there is no such version. */
+export async function findChannelTime(
+  transaction: TenantTransaction,
+  orderId: string,
+  version: number,
+): Promise<string | null> {
+  const row = await transaction
+    .selectFrom("order_snapshots")
+    .where("order_id", "=", orderId)
+    .where("version", "=", version)
+    .select("channel_updated_at")
+    .executeTakeFirst();
+  return row?.channel_updated_at ?? null;
+}
+
 /** Orders of a shop whose newest stored snapshot has waited longer than this for their workflow; at most 200. */
 export async function findUnhandledOrders(
   transaction: TenantTransaction,

@@ -10,13 +10,24 @@ interface Shop {
   readonly shopId: ShopId;
 }
 
+interface Rush extends Shop {
+  /** Milliseconds since 1970. */
+  readonly beganAt: number;
+}
+
 /** The shops that are in a rush, as far as this process knows: what may come a little later leaves the processors to new orders. */
 export class Rushes {
-  readonly #shops = new Map<ShopId, Shop>();
+  readonly #rushes = new Map<ShopId, Rush>();
+  readonly #tell: (shop: Shop, rush: boolean) => void;
+
+  /** @param tell is told when a rush begins and when it is over. */
+  constructor(tell: (shop: Shop, rush: boolean) => void = () => undefined) {
+    this.#tell = tell;
+  }
 
   /** The shops that were in a rush when they were last looked at. */
   list(): readonly ShopId[] {
-    return [...this.#shops.keys()];
+    return [...this.#rushes.keys()];
   }
 
   /** Looks whether a shop is in a rush. */
@@ -24,34 +35,44 @@ export class Rushes {
     const undecided = await withTenant(db, tenantId, (transaction) =>
       countUndecidedOrders(transaction, shopId),
     );
-    const rush = isRush(undecided, this.#shops.has(shopId));
-    if (rush) this.#shops.set(shopId, { tenantId, shopId });
-    else this.#shops.delete(shopId);
+    const now = Date.now();
+    const known = this.#rushes.get(shopId);
+    const rush = isRush(undecided, known === undefined ? null : now - known.beganAt);
+    if (rush) this.#rushes.set(shopId, known ?? { tenantId, shopId, beganAt: now });
+    else this.#rushes.delete(shopId);
+    if (rush !== (known !== undefined)) this.#tell({ tenantId, shopId }, rush);
     return rush;
   }
 
-  /** Looks whether those that were in a rush still are. */
-  async lookAgain(db: Database): Promise<void> {
-    await Promise.all([...this.#shops.values()].map((shop) => this.look(db, shop)));
+  /** Looks whether those that were in a rush still are. One that cannot be looked at stays as it was, and `fail` is told. */
+  async lookAgain(db: Database, fail: (shop: Shop, error: unknown) => void): Promise<void> {
+    await Promise.all(
+      [...this.#rushes.values()].map((shop) =>
+        this.look(db, shop).catch((error: unknown) => {
+          fail(shop, error);
+        }),
+      ),
+    );
   }
 }
 
 /**
- * New orders of a shop that are not decided about: those that a webhook has named and that are not fetched yet, and those
- * that are stored. Counted up to what a rush needs.
+ * New orders of a shop that are not decided about: those that a webhook has named and nobody works for yet, and those that
+ * are stored. Counted up to what a rush needs. What a partial index asks for is written out: as values, a plan that serves
+ * all values could not use it, and would read whatever the shop was ever sent.
  */
-async function countUndecidedOrders(transaction: TenantTransaction, shopId: ShopId): Promise<number> {
+export async function countUndecidedOrders(transaction: TenantTransaction, shopId: ShopId): Promise<number> {
   const named = transaction
     .selectFrom("webhook_deliveries")
     .where("shop_id", "=", shopId)
-    .where("state", "=", "waiting")
-    .where("first_of_order", "=", true)
-    .where("next_attempt_at", "<=", sql<string>`now()`);
+    .where(
+      sql<boolean>`state = 'waiting' and first_of_order and next_attempt_at <= now()
+        and (leased_until is null or leased_until < now())`,
+    );
   const stored = transaction
     .selectFrom("orders")
     .where("shop_id", "=", shopId)
-    .where("handled_version", "=", 0)
-    .whereRef("handled_version", "<", "snapshot_version");
+    .where(sql<boolean>`handled_version = 0 and handled_version < snapshot_version`);
   const { count } = await transaction
     .selectFrom(
       named.select("id").unionAll(stored.select("id")).limit(undecidedOrdersCounted).as("undecided"),

@@ -13,6 +13,8 @@ export interface StockBatchOutcome {
   readonly answers: readonly StockAnswer[];
   /** True when free units may be left for claims that were not looked at: apply an empty batch. */
   readonly queueRemains: boolean;
+  /** True when the SKU's entity will be told (by the outbox) that what is offered has changed. */
+  readonly offerChanged: boolean;
   /** Operations that the database refused even alone. Engineering must look. */
   readonly poisoned: readonly { readonly operationId: string; readonly error: string }[];
 }
@@ -34,7 +36,8 @@ export async function applyStockBatch(
     const result = await withTenant(db, tenantId, (transaction) =>
       applyInTransaction(transaction, tenantId, skuId, operations),
     );
-    return { answers: result.answers, queueRemains: result.queueRemains, poisoned: [] };
+    const { answers, queueRemains, offerChanged } = result;
+    return { answers, queueRemains, offerChanged, poisoned: [] };
   } catch (error) {
     if (!isRefusedByDatabase(error)) throw error;
     if (operations.length > 1) return await applyInHalves(db, tenantId, skuId, operations);
@@ -43,6 +46,7 @@ export async function applyStockBatch(
     return {
       answers: [{ outcome: "refused", reason: "poisoned" }],
       queueRemains: false,
+      offerChanged: false,
       poisoned: [{ operationId: operationIdOf(operation), error: String(error) }],
     };
   }
@@ -60,6 +64,7 @@ async function applyInHalves(
   return {
     answers: [...first.answers, ...second.answers],
     queueRemains: first.queueRemains || second.queueRemains,
+    offerChanged: first.offerChanged || second.offerChanged,
     poisoned: [...first.poisoned, ...second.poisoned],
   };
 }

@@ -104,7 +104,7 @@ export interface ClaimedDelivery {
 
 /** By how much an order that is not known yet goes before news of one that is: its units are not reserved. */
 const firstGoesAheadSeconds = 60;
-/** How long news of known orders wait for the new ones in a rush; the same, so that neither way of waiting is the longer. */
+/** How long news of known orders wait for the new ones in a rush after each try; the same, so that neither way of waiting is the longer. */
 const rushWaitSeconds = firstGoesAheadSeconds;
 /** How far a claim looks: at so many shops, those that have waited longest, and at so many deliveries of each. */
 const front = { shops: 50, deliveriesOfShop: 200 } as const;
@@ -121,7 +121,7 @@ const front = { shops: 50, deliveriesOfShop: 200 } as const;
  * their state, since in a rush the planner still believes that next to none wait, and would read all that do.
  *
  * @param withoutShops shops whose deliveries stay where they are.
- * @param rushingShops shops whose news of known orders wait, up to a minute.
+ * @param rushingShops shops whose news of known orders wait, up to a minute since they were last put off.
  */
 export async function claimDeliveries(
   db: Database,

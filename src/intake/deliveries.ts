@@ -44,7 +44,9 @@ export async function dispatchDeliveries(
   underWay: ShopsUnderWay,
   rushes: Rushes,
 ): Promise<number> {
-  await rushes.lookAgain(dependencies.db);
+  await rushes.lookAgain(dependencies.db, (shop, error) => {
+    warnOfFailedLook(dependencies, shop, error);
+  });
   const ofAllShops = ordersMaximum.inAll - underWay.size;
   const claimed =
     ofAllShops <= 0
@@ -110,11 +112,12 @@ async function dispatchShop(
     return;
   }
   await dependencies.rushes.look(dependencies.db, shop).catch((error: unknown) => {
-    dependencies.logger.warn(
-      { err: error, ...shop },
-      "Whether a shop is in a rush is looked at the next time",
-    );
+    warnOfFailedLook(dependencies, shop, error);
   });
+}
+
+function warnOfFailedLook({ logger }: Pick<IntakeDependencies, "logger">, shop: ShopKey, err: unknown): void {
+  logger.warn({ err, ...shop }, "Whether a shop is in a rush is looked at the next time");
 }
 
 /** What was claimed of one shop. */

@@ -16,7 +16,9 @@ export function startDispatcher(dependencies: IntakeDependencies): Loop {
   const { logger } = dependencies;
   const deliveryPauses = new ShopPauses();
   const underWay = new ShopsUnderWay();
-  const rushes = new Rushes();
+  const rushes = new Rushes((shop, rush) => {
+    logger.info(shop, rush ? "A rush of new orders has begun: what may wait, waits" : "The rush is over");
+  });
   const channelPauses = new ShopPauses();
   const loops = [
     startLoop("deliveries", () => dispatchDeliveries(dependencies, deliveryPauses, underWay, rushes), {

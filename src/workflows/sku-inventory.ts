@@ -55,6 +55,7 @@ class SkuRun {
   #endsAtOnce: boolean;
   #batches = 0;
   #idle = false;
+  #watchesIdleness = false;
 
   constructor(input: SkuInput) {
     this.#input = input;
@@ -83,10 +84,17 @@ class SkuRun {
 
   noteOfferChanged(): void {
     this.#offerPending = true;
+    this.#stay();
+  }
+
+  /** From now on it ends when it has been idle for long enough. */
+  #stay(): void {
+    this.#endsAtOnce = false;
+    if (!this.#watchesIdleness) void this.#watchIdleness();
   }
 
   async run(): Promise<void> {
-    if (!this.#endsAtOnce) void this.#watchIdleness();
+    if (!this.#endsAtOnce) this.#stay();
     void this.#pushOffers();
     while (true) {
       await condition(() => this.#hasWork() || this.#idle);
@@ -106,9 +114,8 @@ class SkuRun {
         });
       }
       if (this.#offerPending || this.#pushing) {
-        this.#endsAtOnce = false;
         this.#idle = false;
-        void this.#watchIdleness();
+        this.#stay();
         continue;
       }
       return;
@@ -136,6 +143,8 @@ class SkuRun {
       operations: requests.flatMap((request) => request.operations),
     });
     this.#queueRemains = outcome.queueRemains;
+    // The signal that follows would meet the end of the run, and the server drop the answer with it.
+    if (outcome.offerChanged) this.#stay();
     this.#batches += 1;
     let start = 0;
     for (const request of requests) {
@@ -159,11 +168,13 @@ class SkuRun {
 
   /** One timer at a time, however many batches: it closes the entity when none was applied while it ran. */
   async #watchIdleness(): Promise<void> {
+    this.#watchesIdleness = true;
     let before: number;
     do {
       before = this.#batches;
       await sleep(entityIdleMilliseconds);
     } while (this.#batches !== before);
+    this.#watchesIdleness = false;
     this.#idle = true;
   }
 

@@ -1,3 +1,4 @@
+import pMap from "p-map";
 import { WithStartWorkflowOperation, type WorkflowExecutionInfo } from "@temporalio/client";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createStockActivities } from "../../src/activities/stock.ts";
@@ -7,7 +8,7 @@ import type { SkuId } from "../../src/domain/ids.ts";
 import type { StockAnswer, StockOperation } from "../../src/domain/stock/operation.ts";
 import { bundleWorkflows, type RunningWorkers } from "../../src/workers.ts";
 import { skuWorkflowId, taskQueues } from "../../src/workflows/addressing.ts";
-import { applyOperations, type SkuInput } from "../../src/workflows/messages.ts";
+import { applyOperations, offerChanged, type SkuInput } from "../../src/workflows/messages.ts";
 import { adjust, claim, reserve } from "../domain/stock/stock-builders.ts";
 import { type SeededShop, seedShop, seedSku, stockOf } from "../support/seed.ts";
 import { type TestTemporal, testTemporal } from "../support/temporal.ts";
@@ -194,6 +195,26 @@ describe("the SKU's entity", () => {
     await Promise.all(senders);
     expect(await stockOf(db, shop.tenantId, skuId)).toEqual({ onHand: 200, reserved: 100 });
     expect((await runsOf(skuId)).length).toBeGreaterThan(1);
+  });
+
+  test("answers what changes the offer although it is told so at once, and stays for the push", async () => {
+    const outcomes: string[] = [];
+    for (let index = 0; index < 20; index += 1) {
+      const skuId = await seedSku(db, shop, 5);
+      const told = pMap(Array.from({ length: 10 }), async () => {
+        await entityOf(skuId)
+          .signal(offerChanged)
+          .catch(() => undefined);
+      });
+      const [answer] = await processOfItsOwn().requestStock({
+        tenantId: shop.tenantId,
+        operations: [{ skuId, operation: adjust(`told-${index}`, 1) }],
+      });
+      await told;
+      outcomes.push(answer?.outcome ?? "none");
+      expect((await entityOf(skuId).describe()).status.name).toBe("RUNNING");
+    }
+    expect(outcomes).toEqual(outcomes.map(() => "adjusted"));
   });
 
   test("is not asked again by who asks the same while the answer is under way", async () => {
