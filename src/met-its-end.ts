@@ -3,7 +3,7 @@ import { ApplicationFailure } from "@temporalio/common";
 import { entityIsClosing } from "./workflows/messages.ts";
 
 /** gRPC's FAILED_PRECONDITION: an update's workflow task failed, since a signal came while it ended its run. */
-const failedPrecondition: number = 9;
+const failedPrecondition = 9;
 
 /**
  * True when an update met the end of its run: the workflow was closing, continuing as new, full, or ended with the update
@@ -16,5 +16,5 @@ export function metItsEnd(error: unknown): boolean {
       (error.cause.type === entityIsClosing || error.cause.type === "AcceptedUpdateCompletedWorkflow")
     );
   const cause = error instanceof Error && !isGrpcServiceError(error) ? error.cause : error;
-  return isGrpcServiceError(cause) && cause.code === failedPrecondition;
+  return isGrpcServiceError(cause) && (cause.code as number) === failedPrecondition;
 }
