@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import fs from "node:fs/promises";
 import path from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { z } from "zod";
 import { problemSchema } from "../api/contract/problem.ts";
 import { sessionSchema } from "../api/contract/auth.ts";
@@ -91,6 +92,8 @@ export interface ApiClient {
 }
 
 const answerMilliseconds = 30_000;
+/** Times that a write is sent when the API cannot tell whether it was carried out, and the seconds between them. */
+const writes = { triesMaximum: 3, gapSeconds: 5 } as const;
 
 /** Logs in. */
 export async function logIn({ apiUrl, email, password }: Surroundings): Promise<ApiClient> {
@@ -122,6 +125,7 @@ async function request<Shape extends z.ZodType>(
   route: string,
   details: { readonly token?: string; readonly body?: object; readonly key?: string },
   shape: Shape,
+  attempt = 1,
 ): Promise<z.output<Shape>> {
   let response: Response;
   try {
@@ -150,8 +154,24 @@ async function request<Shape extends z.ZodType>(
     );
   }
   const problem = problemSchema.safeParse(body);
-  if (!problem.success) throw new CommandFailure(4, `${method} ${route} answered ${response.status}.`);
+  if (!problem.success)
+    throw new CommandFailure(
+      4,
+      `${method} ${route} answered ${response.status}.`,
+      `Is ${apiUrl} an API of CreatorFlow?`,
+    );
   const { title, detail, errors = [], requestId } = problem.data;
+  const isUnclear = response.status === 503 && details.key !== undefined;
+  if (isUnclear && attempt < writes.triesMaximum) {
+    await pause(writes.gapSeconds * 1_000);
+    return await request(apiUrl, method, route, details, shape, attempt + 1);
+  }
+  if (isUnclear)
+    throw new CommandFailure(
+      4,
+      `${title}: asked ${attempt} times, and nothing says whether it was carried out.`,
+      `The same command would be a new request: look first. Request ${requestId}`,
+    );
   const places = errors.map((error) => `\n  ${error.pointer}: ${error.detail}`).join("");
   throw new CommandFailure(4, `${title}: ${detail}${places}`, `Request ${requestId}`);
 }

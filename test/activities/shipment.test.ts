@@ -1,6 +1,4 @@
-import { MockActivityEnvironment } from "@temporalio/testing";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import type { ShipmentRequest } from "../../src/activities/order-report.ts";
 import { createShipmentActivities } from "../../src/activities/shipment.ts";
 import type { Database } from "../../src/db/connection.ts";
 import { asId, type ChannelOrderId, type ChannelPackageId } from "../../src/domain/ids.ts";
@@ -9,6 +7,7 @@ import { ChannelFailure } from "../../src/integrations/ports/failure.ts";
 import type { FetchedOrder, ItemResult, SalesChannel } from "../../src/integrations/ports/sales-channel.ts";
 import { aLine, snapshot } from "../domain/order/order-builders.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
+import { asActivity } from "../support/as-activity.ts";
 import { storeDeliveries } from "../support/deliveries.ts";
 import { openTestDatabase, type SeededShop, seedShop } from "../support/seed.ts";
 import { until } from "../support/until.ts";
@@ -87,10 +86,7 @@ async function ship(
 ): Promise<ShipmentResult> {
   const process = createShipmentActivities({ db, channel: channel as SalesChannel });
   const { tenantId, shopId } = shop;
-  return await new MockActivityEnvironment({ scheduledTimestampMs: askedAt }).run(
-    (request: ShipmentRequest) => process.arrangeShipment(request),
-    { tenantId, shopId, orderId, packageIds },
-  );
+  return await asActivity(() => process.arrangeShipment({ tenantId, shopId, orderId, packageIds }), askedAt);
 }
 
 const timesAsked = (books: ChannelBooks) =>

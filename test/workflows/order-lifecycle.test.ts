@@ -11,6 +11,7 @@ import { orderWorkflowId, taskQueues } from "../../src/workflows/addressing.ts";
 import { cancelOrder, orderNews } from "../../src/workflows/messages.ts";
 import { createActivities } from "../../src/activities/index.ts";
 import { createStockActivities } from "../../src/activities/stock.ts";
+import { asActivity } from "../support/as-activity.ts";
 import { fetchAndTake } from "../support/dispatch.ts";
 import { type DemoShop, orderOf, startDemoShop, stockOfChannelSku } from "../support/demo-shop.ts";
 import { findReplayFailures, historiesOf, recordWhenAsked } from "../support/histories.ts";
@@ -313,16 +314,20 @@ describe("an order", () => {
     const [fetched] = await demo.channel.fetchOrders(demo.shop, [orderId], 2);
     const activities = activitiesOf({ ...demo, channel: refusing });
     const [good, bad] = await Promise.all([
-      activities.arrangeShipment({
-        ...demo.shop,
-        orderId,
-        packageIds: [fetched!.order.lines[0]!.packageId!],
-      }),
-      activities.arrangeShipment({
-        ...demo.shop,
-        orderId: asId<"ChannelOrder">("1"),
-        packageIds: [asId<"ChannelPackage">("bad")],
-      }),
+      asActivity(() =>
+        activities.arrangeShipment({
+          ...demo.shop,
+          orderId,
+          packageIds: [fetched!.order.lines[0]!.packageId!],
+        }),
+      ),
+      asActivity(() =>
+        activities.arrangeShipment({
+          ...demo.shop,
+          orderId: asId<"ChannelOrder">("1"),
+          packageIds: [asId<"ChannelPackage">("bad")],
+        }),
+      ),
     ]);
     expect(good).toMatchObject({ arranged: true });
     expect(bad).toMatchObject({ arranged: false, reason: expect.stringContaining("invalid") });

@@ -54,7 +54,7 @@ describe("an edit that would leave running workflows stuck is caught:", () => {
     [
       "a SKU without its idle timer",
       "void _class_private_method_get(this, _watchIdleness, watchIdleness).call(this);",
-      "",
+      "void 0;",
     ],
   ])("%s", async (_what, original, edited) => {
     expect(bundle.code).toContain(original);

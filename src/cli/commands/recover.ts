@@ -40,7 +40,7 @@ export function addRecoverCommand(program: Command, context: CommandContext): vo
           [
             `${orders} open orders and ${skus} SKUs have their workflows again, after ${seconds} s.`,
             "The worker makes the shops' schedules again within a minute.",
-            "Next: npm run proof -- --settle 60",
+            "Next: npm run proof -- --settle 120",
           ].join("\n"),
         );
       });

@@ -12,9 +12,9 @@ export function addStockCommands(program: Command, context: CommandContext): voi
   stock
     .command("show [sku]")
     .description(
-      "one SKU by its code, with its last movements; without a code, the SKUs with the least available",
+      "one SKU by its code, with its last movements; without a code, the SKUs in the order of their names",
     )
-    .option("--limit <number>", "entries to show, at most 200", pageSize, "20")
+    .option("--limit <number>", "without a code: SKUs to show, at most 200", pageSize, "20")
     .action(async (code: string | undefined, options: { limit: string }) => {
       const api = await context.api();
       if (code === undefined) await showList(api, context, options.limit);
@@ -55,7 +55,9 @@ async function showList(api: ApiClient, { output }: CommandContext, limit: strin
               sku.inventory_sync_status,
             ]),
           ),
-          `${page.products.length} of ${page.pagination.total}.`,
+          page.products.length < page.pagination.total
+            ? `${page.products.length} of ${page.pagination.total}. More: --limit, up to 200`
+            : `${page.products.length} in all.`,
         ].join("\n\n"),
   );
 }
