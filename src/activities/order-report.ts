@@ -5,7 +5,7 @@ import type { OrderCommand } from "../domain/order/commands.ts";
 import type { CancelRefusal, ShipmentResult } from "../domain/order/decide.ts";
 import type { Hold } from "../domain/order/order.ts";
 import type { OrderSummary } from "../domain/order/transitions.ts";
-import type { StockAnswer, StockOperation } from "../domain/stock/operation.ts";
+import type { ClaimOperation, StockAnswer, StockOperation } from "../domain/stock/operation.ts";
 
 /** What an order's workflow and its activities say to each other: plain JSON without anything personal. */
 export interface OrderKey {
@@ -29,7 +29,7 @@ export interface OrderReport {
   readonly news?: true;
   readonly stock?: readonly {
     readonly lineId: string;
-    readonly operation: StockOperation;
+    readonly operation: ClaimOperation;
     readonly answer: StockAnswer;
   }[];
   readonly shipment?: ShipmentResult;

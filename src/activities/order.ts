@@ -17,7 +17,12 @@ import {
   takeShipment,
   takeSnapshot,
 } from "../domain/order/decide.ts";
-import { type LineAnswer, takeServed, takeStockAnswers } from "../domain/order/stock-answers.ts";
+import {
+  type LineAnswer,
+  takeLeftShort,
+  takeServed,
+  takeStockAnswers,
+} from "../domain/order/stock-answers.ts";
 import { type OrderEvent, tellsHandOver } from "../domain/order/events.ts";
 import {
   holdOf,
@@ -102,8 +107,8 @@ async function advance(
   if (state === null) throw new Error(`Order ${order.id} was decided without a state`);
 
   // Looked at in every round: a line whose waking came before its "short" was written down would wait for ever.
-  const waits = state.lines.some((line) => line.stage === "short");
-  if (waits) take(takeServed(state, order.held));
+  take(takeLeftShort(state, order));
+  if (state.lines.some((line) => line.stage === "short")) take(takeServed(state, order.held));
   const cancelRefusal = takeWish(state, report, take);
 
   await saveDecision(transaction, tenantId, order, {
@@ -124,24 +129,19 @@ function takeResults(
   take: (decision: OrderDecision) => OrderState,
 ): void {
   let state = order;
-  if (report.stock !== undefined) state = take(takeStockAnswers(state, report.stock.flatMap(lineAnswerOf)));
+  if (report.stock !== undefined) state = take(takeStockAnswers(state, report.stock.map(lineAnswerOf)));
   if (report.shipment !== undefined) state = take(takeShipment(state, report.shipment));
   if (report.cancelResult !== undefined) take(takeCancelAnswer(state, report.cancelResult));
 }
 
-function lineAnswerOf({
-  lineId,
-  operation,
-  answer,
-}: NonNullable<OrderReport["stock"]>[number]): LineAnswer[] {
-  if (operation.kind === "adjust" || operation.kind === "open") return [];
+function lineAnswerOf({ lineId, operation, answer }: NonNullable<OrderReport["stock"]>[number]): LineAnswer {
   const paidAt =
     operation.kind === "reserve"
       ? operation.rank.paidAt
       : operation.kind === "rank"
         ? operation.paidAt
         : null;
-  return [{ lineId, generation: operation.claim.generation, operation: operation.kind, answer, paidAt }];
+  return { lineId, generation: operation.claim.generation, operation: operation.kind, answer, paidAt };
 }
 
 function takeWish(

@@ -32,6 +32,8 @@ export interface LockedOrder {
   readonly now: string;
   /** The reservations that the order holds now. */
   readonly held: ReadonlySet<ReservationId>;
+  /** The claims of the order that wait for units now. */
+  readonly waiting: ReadonlySet<ReservationId>;
 }
 
 /**
@@ -81,6 +83,7 @@ export async function lockOrder(
             },
           },
     held: new Set((row.held ?? []).map((id) => asId<"Reservation">(id))),
+    waiting: new Set((row.waiting ?? []).map((id) => asId<"Reservation">(id))),
   };
 }
 
@@ -150,6 +153,8 @@ function readOrder(transaction: TenantTransaction, id: string) {
       ).as("listings"),
       sql<readonly string[] | null>`(select array_agg(reservation_id) from reservations
         where reservations.order_ref = orders.order_ref and reservations.state = 'held')`.as("held"),
+      sql<readonly string[] | null>`(select array_agg(reservation_id) from shortages
+        where shortages.order_ref = orders.order_ref and shortages.state = 'waiting')`.as("waiting"),
       locationAt(sql.ref("orders.warehouse_id")).as("location"),
       locationAt(sql`latest.content ->> 'warehouseId'`).as("snapshot_location"),
     ])

@@ -21,6 +21,15 @@ export type JsonPrimitive = boolean | number | string | null;
 
 export type JsonValue = JsonArray | JsonObject | JsonPrimitive;
 
+export interface AuditSeals {
+  audit_id: string;
+  chain_hash: Buffer;
+  row_hash: Buffer;
+  sealed_at: Generated<string>;
+  sequence: number;
+  tenant_id: string;
+}
+
 export interface ChannelObservations {
   available: number;
   committed: number;
@@ -292,11 +301,13 @@ export interface RefreshTokens {
 }
 
 export interface Reservations {
+  expires_at: string | null;
   generation: number;
   held_at: Generated<string>;
   line_id: string;
   location_id: string;
   order_ref: string;
+  part: Generated<number>;
   quantity: number;
   reservation_id: string;
   resolved_at: string | null;
@@ -400,6 +411,20 @@ export interface StockOperations {
   tenant_id: string;
 }
 
+export interface StockTransfers {
+  created_at: Generated<string>;
+  from_location_id: string;
+  missing: Generated<number>;
+  quantity: number;
+  received: Generated<number>;
+  sku_id: string;
+  tenant_id: string;
+  to_location_id: string;
+  transfer_id: string;
+  under_way: Generated<number>;
+  updated_at: Generated<string>;
+}
+
 export interface SyncCursors {
   awaited_total: Generated<number>;
   cursor: string | null;
@@ -471,6 +496,7 @@ export interface WebhookRejections {
 }
 
 export interface DB {
+  audit_seals: AuditSeals;
   channel_observations: ChannelObservations;
   circuit_breakers: CircuitBreakers;
   effects: Effects;
@@ -499,6 +525,7 @@ export interface DB {
   skus: Skus;
   stock_levels: StockLevels;
   stock_operations: StockOperations;
+  stock_transfers: StockTransfers;
   sync_cursors: SyncCursors;
   tenants: Tenants;
   tracking_events: TrackingEvents;

@@ -1,6 +1,7 @@
 import { sql } from "kysely";
 import type { ReservationId, SkuId, TenantId } from "../domain/ids.ts";
 import type { BatchResult } from "../domain/stock/apply-batch.ts";
+import type { ReferenceType } from "../domain/stock/movement.ts";
 import { type Claim, claimOperationId } from "../domain/stock/operation.ts";
 import { setSyncStatus } from "./offers.ts";
 import { appendToOutbox } from "./outbox.ts";
@@ -16,12 +17,18 @@ export async function writeBatchResult(
   if (result.levels.length > 0) await saveLevels(transaction, tenantId, skuId, result);
   if (result.movements.length > 0) await appendMovements(transaction, tenantId, skuId, result);
   if (result.claims.size > 0) await saveClaims(transaction, tenantId, skuId, result);
+  if (result.transfers.length > 0) await saveTransfers(transaction, tenantId, skuId, result);
   if (result.applied.length > 0) await appendOperations(transaction, tenantId, skuId, result);
   if (result.offerChanged) await setSyncStatus(transaction, skuId, "pending");
   await appendToOutbox(transaction, tenantId, [
     ...result.served.map(({ claim }) => ({
       kind: "wake_order" as const,
       key: claimOperationId(claim, "serve"),
+      payload: { orderRef: claim.orderRef },
+    })),
+    ...result.leftShort.map((claim) => ({
+      kind: "wake_order" as const,
+      key: claimOperationId(claim, "yield"),
       payload: { orderRef: claim.orderRef },
     })),
     ...(result.offerChanged
@@ -50,13 +57,15 @@ async function saveLevels(
     reserved_stock: level.reserved,
     version: level.version,
     last_sequence: level.lastSequence,
+    backorder_floor: level.backorderFloor,
   }));
   await sql`
     update stock_levels as level
     set current_stock = given.current_stock, reserved_stock = given.reserved_stock, version = given.version,
-        last_sequence = given.last_sequence, updated_at = clock_timestamp()
+        last_sequence = given.last_sequence, backorder_floor = given.backorder_floor, updated_at = clock_timestamp()
     from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb)
-      as given (location_id uuid, current_stock integer, reserved_stock integer, version integer, last_sequence bigint)
+      as given (location_id uuid, current_stock integer, reserved_stock integer, version integer, last_sequence bigint,
+        backorder_floor integer)
     where level.tenant_id = ${tenantId} and level.sku_id = ${skuId} and level.location_id = given.location_id
   `.execute(transaction);
 }
@@ -95,24 +104,34 @@ async function appendMovements(
         reserved_effect integer, previous_stock integer, new_stock integer, previous_reserved integer,
         new_reserved integer, reason text, operation_id text, reference_type text, reference_id text, created_by uuid)
   `.execute(transaction);
-  const adjustments = movements.filter((movement) => movement.kind === "adjust");
-  if (adjustments.length === 0) return;
+  const byHand = movements.filter(({ reference }) => !doneBySystem.includes(reference.type));
+  if (byHand.length === 0) return;
   await transaction
     .insertInto("inventory_audit_log")
     .values(
-      adjustments.map((movement) => ({
+      byHand.map((movement) => ({
         tenant_id: tenantId,
-        event_type: "adjustment",
+        event_type: movement.kind === "adjust" ? "adjustment" : movement.kind,
         user_id: movement.actorId,
         sku_id: skuId,
-        old_values: JSON.stringify({ current_stock: movement.previousStock }),
-        new_values: JSON.stringify({ current_stock: movement.newStock }),
+        old_values: JSON.stringify({
+          current_stock: movement.previousStock,
+          reserved_stock: movement.previousReserved,
+        }),
+        new_values: JSON.stringify({
+          current_stock: movement.newStock,
+          reserved_stock: movement.newReserved,
+          location_id: movement.locationId,
+        }),
         reason: movement.reason,
         request_id: movement.reference.id,
       })),
     )
     .execute();
 }
+
+/** Movements with these references follow from what orders and the catalogue do; all others are somebody's decision. */
+const doneBySystem: readonly ReferenceType[] = ["order_line", "opening"];
 
 /** A claim's row lives in `shortages` while it waits and in `reservations` once it holds or has held units. */
 async function saveClaims(
@@ -126,12 +145,16 @@ async function saveClaims(
   const gone: string[] = [];
   for (const [reservationId, { claim, is }] of claims) {
     if (is.state === "held" || is.state === "shipped") {
-      holding.push({
-        ...claimColumns(reservationId, claim),
-        state: is.state,
-        quantity: is.quantity,
-        location_id: is.locationId,
-      });
+      is.parts.forEach((part, index) =>
+        holding.push({
+          ...claimColumns(reservationId, claim),
+          part: index + 1,
+          state: is.state,
+          quantity: part.quantity,
+          location_id: part.locationId,
+          expires_at: is.expiresAt ?? null,
+        }),
+      );
     } else if (is.state === "waiting") {
       waiting.push({
         ...claimColumns(reservationId, claim),
@@ -167,20 +190,20 @@ async function saveHolding(
   await sql`
     with given as (
       select * from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb)
-        as given (reservation_id text, order_ref text, line_id text, generation integer, state text, quantity integer,
-          location_id uuid)
+        as given (reservation_id text, part integer, order_ref text, line_id text, generation integer, state text,
+          quantity integer, location_id uuid, expires_at timestamptz)
     ), served as (
       update shortages set state = 'served', resolved_at = clock_timestamp()
       from given
       where shortages.tenant_id = ${tenantId} and shortages.reservation_id = given.reservation_id
         and shortages.state = 'waiting'
     )
-    insert into reservations as reservation (tenant_id, reservation_id, sku_id, location_id, order_ref, line_id,
-      generation, quantity, state, resolved_at)
-    select ${tenantId}, reservation_id, ${skuId}, location_id, order_ref, line_id, generation, quantity, state,
-      case when state = 'shipped' then clock_timestamp() end
+    insert into reservations as reservation (tenant_id, reservation_id, part, sku_id, location_id, order_ref, line_id,
+      generation, quantity, state, resolved_at, expires_at)
+    select ${tenantId}, reservation_id, part, ${skuId}, location_id, order_ref, line_id, generation, quantity, state,
+      case when state = 'shipped' then clock_timestamp() end, expires_at
     from given
-    on conflict (tenant_id, reservation_id) do update
+    on conflict (tenant_id, reservation_id, part) do update
       set state = excluded.state, resolved_at = excluded.resolved_at
   `.execute(transaction);
 }
@@ -215,6 +238,36 @@ async function closeClaims(transaction: TenantTransaction, reservationIds: reado
         reversed_at = case state when 'shipped' then coalesce(reversed_at, clock_timestamp()) end
     where tenant_id = ${currentTenant} and reservation_id = any (${reservationIds}) and state <> 'released'
   `.execute(transaction);
+}
+
+async function saveTransfers(
+  transaction: TenantTransaction,
+  tenantId: TenantId,
+  skuId: SkuId,
+  { transfers }: BatchResult,
+): Promise<void> {
+  await transaction
+    .insertInto("stock_transfers")
+    .values(
+      transfers.map((transfer) => ({
+        tenant_id: tenantId,
+        transfer_id: transfer.transferId,
+        sku_id: skuId,
+        from_location_id: transfer.fromLocationId,
+        to_location_id: transfer.toLocationId,
+        quantity: transfer.quantity,
+        received: transfer.received,
+        missing: transfer.missing,
+      })),
+    )
+    .onConflict((conflict) =>
+      conflict.columns(["tenant_id", "transfer_id"]).doUpdateSet((given) => ({
+        received: given.ref("excluded.received"),
+        missing: given.ref("excluded.missing"),
+        updated_at: sql`clock_timestamp()`,
+      })),
+    )
+    .execute();
 }
 
 async function appendOperations(

@@ -76,7 +76,7 @@ export async function applyInTransaction(
   skuId: SkuId,
   operations: readonly StockOperation[],
 ): Promise<BatchResult> {
-  const state = await lockStockState(transaction, skuId, operations);
+  const state = await lockStockState(transaction, tenantId, skuId, operations);
   const result = applyBatch(state, operations);
   await writeBatchResult(transaction, tenantId, skuId, result);
   crashPoint("stock: batch written, not committed");

@@ -67,6 +67,7 @@ async function loadOurOrders(
         from order_lines line
         left join reservations reservation on reservation.tenant_id = line.tenant_id
           and reservation.reservation_id = orders.order_ref || '/' || line.line_id || '/' || line.generation
+          and reservation.part = 1
         left join shortages shortage on shortage.tenant_id = line.tenant_id
           and shortage.reservation_id = orders.order_ref || '/' || line.line_id || '/' || line.generation
         where line.tenant_id = orders.tenant_id and line.order_id = orders.id) as lines

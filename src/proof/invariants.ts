@@ -112,7 +112,7 @@ export const invariants: readonly Invariant[] = [
       select operation_id as subject, count(*) - 1 as delta, format('%s movements of kind %s', count(*), kind) as explanation,
         false as under_way
       from inventory_transactions
-      group by tenant_id, operation_id, kind having count(*) > 1`,
+      group by tenant_id, operation_id, kind, location_id having count(*) > 1`,
   },
   {
     name: "a reservation is reserved once and resolved once",
@@ -126,6 +126,7 @@ export const invariants: readonly Invariant[] = [
         where movement.tenant_id = reservation.tenant_id and movement.sku_id = reservation.sku_id
           and movement.reference_id = reservation.order_ref || '/' || reservation.line_id
           and split_part(movement.operation_id, '/', 5) = reservation.generation::text
+          and movement.location_id = reservation.location_id
           and movement.kind in ('reserve', 'release', 'ship', 'ship_reversed')
       ) booked on true
       where booked.kinds is distinct from case
@@ -133,6 +134,31 @@ export const invariants: readonly Invariant[] = [
         when reservation.state = 'released' then 'reserve release'
         when reservation.reversed_at is null then 'reserve ship'
         else 'reserve ship ship_reversed' end`,
+  },
+  {
+    name: "what was sent is received, missing or under way",
+    examined: "select count(*) from stock_transfers",
+    query: `
+      select transfer.transfer_id as subject, transfer.under_way as delta,
+        format('%s sent and %s received, the ledger says %s and %s', transfer.quantity, transfer.received, booked.sent,
+          booked.received) as explanation, false as under_way
+      from stock_transfers transfer
+      left join lateral (
+        select coalesce(sum(quantity) filter (where kind = 'transfer_out' and location_id = transfer.from_location_id), 0) as sent,
+          coalesce(sum(quantity) filter (where kind = 'transfer_in' and location_id = transfer.to_location_id), 0) as received
+        from inventory_transactions movement
+        where movement.tenant_id = transfer.tenant_id and movement.reference_id = transfer.transfer_id
+          and movement.reference_type = 'transfer'
+      ) booked on true
+      where booked.sent <> transfer.quantity or booked.received <> transfer.received`,
+  },
+  {
+    name: "no hold outlives its time",
+    examined: "select count(*) from reservations where expires_at is not null",
+    query: `
+      select reservation_id as subject, quantity as delta, format('should have ended at %s', expires_at) as explanation,
+        expires_at > now() - interval '5 minutes' as under_way
+      from reservations where state = 'held' and expires_at < now()`,
   },
   {
     name: "a closed order holds no units and waits for none",
@@ -161,6 +187,7 @@ export const invariants: readonly Invariant[] = [
       join orders on orders.tenant_id = line.tenant_id and orders.id = line.order_id
       left join reservations reservation on reservation.tenant_id = line.tenant_id
         and reservation.reservation_id = orders.order_ref || '/' || line.line_id || '/' || line.generation
+        and reservation.part = 1
       left join shortages shortage on shortage.tenant_id = line.tenant_id
         and shortage.reservation_id = orders.order_ref || '/' || line.line_id || '/' || line.generation
       where case line.stage
@@ -187,7 +214,7 @@ export const invariants: readonly Invariant[] = [
       ) first
       join skus sku on sku.tenant_id = first.tenant_id and sku.id = first.sku_id
       join lateral (
-        select max(available_stock - backorder_floor) as units from stock_levels level
+        select sum(greatest(available_stock - backorder_floor, 0)) as units from stock_levels level
         where level.tenant_id = first.tenant_id and level.sku_id = first.sku_id
           and (first.location_id is null or level.location_id = first.location_id)
       ) free on free.units >= first.quantity`,

@@ -125,6 +125,7 @@ describe("in the database", () => {
       "stock_operations",
       "reservations",
       "shortages",
+      "stock_transfers",
     ];
     const there = await database.asSuperuser<{ name: string; generated: boolean }>(
       `select conrelid::regclass || ' ' || conname as name, conname ~ '_check[0-9]*$' as generated

@@ -219,6 +219,13 @@ const refusalTexts: Readonly<Record<StockRefusalReason, string>> = {
   below_reserved:
     "Fewer units would remain than are promised to orders: cancel orders first, or take away less.",
   below_zero: "Fewer than no units would remain: there are not that many to take away.",
+  not_enough: "There are not that many units free: take fewer, or free some first.",
+  others_wait: "Orders wait for units of this product: nothing can be kept from them.",
+  version_changed: "The stock has changed since it was counted: look again, and count anew.",
+  nothing_to_leave_short:
+    "One of the orders that should wait holds no units there any more: ask for a new proposal.",
+  not_under_way: "That many units of the transfer are not under way.",
+  same_location: "A transfer goes from one location to another.",
   unknown_location: "The product has no stock record at that location.",
   operation_id_reused: "The Idempotency-Key was used for another change: take a new one.",
   poisoned: "The database refused this change; nothing was changed, and engineering is told.",

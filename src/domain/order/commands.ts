@@ -1,5 +1,5 @@
 import type { ChannelPackageId, SkuId } from "../ids.ts";
-import type { Claim, StockOperation } from "../stock/operation.ts";
+import type { Claim, ClaimOperation } from "../stock/operation.ts";
 import { holdOf, type OrderLine, type OrderState } from "./order.ts";
 import { isFinal, isToBeShipped } from "./transitions.ts";
 
@@ -9,7 +9,7 @@ export type OrderCommand =
       readonly kind: "stock";
       readonly lineId: string;
       readonly skuId: SkuId;
-      readonly operation: StockOperation;
+      readonly operation: ClaimOperation;
     }
   | { readonly kind: "ship"; readonly packageIds: readonly ChannelPackageId[] }
   | { readonly kind: "cancel"; readonly reason: string };
@@ -37,7 +37,7 @@ function stockCommandFor(order: OrderState, line: OrderLine): OrderCommand[] {
   return operation === null ? [] : [{ kind: "stock", lineId: line.lineId, skuId: line.skuId, operation }];
 }
 
-function stockOperationFor(order: OrderState, line: OrderLine): StockOperation | null {
+function stockOperationFor(order: OrderState, line: OrderLine): ClaimOperation | null {
   const claim = claimOf(order, line);
   switch (line.stage) {
     case "new":

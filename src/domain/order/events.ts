@@ -15,6 +15,8 @@ export type OrderEvent =
   | { readonly kind: "lines_untracked"; readonly lineIds: readonly string[] }
   | { readonly kind: "lines_reserved"; readonly lineIds: readonly string[]; readonly fromQueue: boolean }
   | { readonly kind: "lines_short"; readonly lineIds: readonly string[] }
+  /** A count found fewer units than were promised, and a person chose these lines to wait again. */
+  | { readonly kind: "lines_left_short"; readonly lineIds: readonly string[] }
   | { readonly kind: "lines_ranked"; readonly lineIds: readonly string[]; readonly paidAt: string }
   | { readonly kind: "lines_cancelled"; readonly lineIds: readonly string[] }
   | { readonly kind: "lines_released"; readonly lineIds: readonly string[] }

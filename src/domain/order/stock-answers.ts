@@ -1,5 +1,10 @@
 import type { ReservationId } from "../ids.ts";
-import { reservationIdOf, type StockAnswer, type StockRefusalReason } from "../stock/operation.ts";
+import {
+  nextGeneration,
+  reservationIdOf,
+  type StockAnswer,
+  type StockRefusalReason,
+} from "../stock/operation.ts";
 import { claimOf } from "./commands.ts";
 import type { OrderDecision } from "./decide.ts";
 import type { OrderEvent } from "./events.ts";
@@ -115,6 +120,31 @@ function afterRefusal(
     case "rank":
       return line.stage === "short" ? { ...line, rankedPaidAt: paidAt } : line;
   }
+}
+
+/**
+ * A count has left lines short that held units: each waits again, as its next generation, or has been served again since. A
+ * line that is leaving by then goes on under that generation, by which the stock knows its units now.
+ */
+export function takeLeftShort(
+  order: OrderState,
+  known: { readonly held: ReadonlySet<ReservationId>; readonly waiting: ReadonlySet<ReservationId> },
+): OrderDecision {
+  const waitsAgain: string[] = [];
+  const lines = order.lines.map((line): OrderLine => {
+    const next = reservationIdOf(nextGeneration(claimOf(order, line)));
+    const waits = known.waiting.has(next);
+    if (!waits && !known.held.has(next)) return line;
+    const moved = { ...line, generation: line.generation + 1 };
+    if (!waits || line.stage !== "held") return moved;
+    waitsAgain.push(line.lineId);
+    return { ...moved, stage: "short", rankedPaidAt: order.paidAt };
+  });
+  if (lines.every((line, index) => line === order.lines[index])) return { state: order, events: [] };
+  return {
+    state: { ...order, lines },
+    events: waitsAgain.length === 0 ? [] : [{ kind: "lines_left_short", lineIds: waitsAgain }],
+  };
 }
 
 /** The stock has reserved for lines that waited. */

@@ -17,6 +17,19 @@ export type MovementKind =
   | "transfer_in"
   | "channel_correction";
 
+/** What a movement was caused by. */
+export type ReferenceType =
+  | "order_line"
+  | "adjustment"
+  | "count"
+  | "receipt"
+  | "return"
+  | "write_off"
+  | "transfer"
+  | "hold"
+  | "observation"
+  | "opening";
+
 /** Units of one SKU at one location, as they are while a batch is being decided. */
 export interface Level {
   readonly locationId: LocationId;
@@ -25,7 +38,7 @@ export interface Level {
   /** Units promised to orders and not yet shipped. */
   reserved: number;
   /** How far below nothing availability may go; 0 unless the SKU takes backorders. */
-  readonly backorderFloor: number;
+  backorderFloor: number;
   /** Rises by one a batch. */
   version: number;
   /** Of the last movement at this location. */
@@ -46,7 +59,7 @@ export interface Movement {
   readonly newReserved: number;
   readonly reason: string;
   readonly operationId: OperationId;
-  readonly reference: { readonly type: "order_line" | "adjustment" | "opening"; readonly id: string };
+  readonly reference: { readonly type: ReferenceType; readonly id: string };
   readonly actorId: UserId | null;
 }
 

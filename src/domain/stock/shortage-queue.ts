@@ -1,13 +1,5 @@
-import { type Claim, type Rank, reservationIdOf } from "./operation.ts";
 import type { LocationId } from "../ids.ts";
-
-/** A claim that waits for units. */
-export interface WaitingClaim {
-  readonly claim: Claim;
-  readonly quantity: number;
-  readonly rank: Rank;
-  readonly locationId: LocationId | null;
-}
+import { reservationIdOf, type WaitingClaim } from "./operation.ts";
 
 /**
  * The fair order: paid before unpaid, the earlier payment first, unpaid ones by order time. Equal times are settled by

@@ -56,6 +56,15 @@ const writes: readonly IllegalWrite[] = [
       "tenant_id, 'new', :foreignSku, location_id, 'shop/new', '1', 1, 1, 'held', null from reservations limit 1",
     ),
   ],
+  ["app", "a reservation that becomes another part", claimRow("held", "part = part + 1")],
+  ["app", "an order's reservation with an end", claimRow("held", "expires_at = now()")],
+  [
+    "app",
+    "a hold without an end",
+    reservation(
+      "tenant_id, 'new', sku_id, location_id, 'hold/new', '1', 1, 1, 'held', null from reservations limit 1",
+    ),
+  ],
   ["superuser", "a reservation deleted", "delete from reservations"],
   ["superuser", "all reservations truncated", "truncate reservations"],
   [
@@ -74,5 +83,28 @@ const writes: readonly IllegalWrite[] = [
   ["app", "a shortage that waits elsewhere", waitingRow("waiting", "location_id = :ourLocation")],
   ["superuser", "a shortage deleted", "delete from shortages"],
 ];
+
+const transfer = (set: string) => `update stock_transfers set ${set}`;
+const transferWrites: readonly IllegalWrite[] = [
+  ["app", "a transfer of more units than were sent", transfer("quantity = quantity + 1")],
+  ["app", "more units received than were sent", transfer("received = quantity + 1")],
+  ["app", "more units received and missing than were sent", transfer("missing = quantity")],
+  ["app", "received units taken back", transfer("received = 0")],
+  ["app", "a transfer to where it comes from", transfer("to_location_id = from_location_id")],
+  ["app", "a transfer of another SKU", transfer("sku_id = :empty")],
+  [
+    "app",
+    "a transfer that begins at its end",
+    "insert into stock_transfers (tenant_id, transfer_id, sku_id, from_location_id, to_location_id, quantity) values (:ourTenant, 'new', :sku, :ourLocation, :ourLocation, 1)",
+  ],
+  [
+    "app",
+    "a transfer to a foreign location",
+    "insert into stock_transfers (tenant_id, transfer_id, sku_id, from_location_id, to_location_id, quantity) values (:ourTenant, 'new', :sku, :ourLocation, :theirLocation, 1)",
+  ],
+  ["superuser", "a transfer deleted", "delete from stock_transfers"],
+  ["superuser", "all transfers truncated", "truncate stock_transfers"],
+];
+refusesIllegalWrites("of transfers", transferWrites);
 
 refusesIllegalWrites("of claims", writes);

@@ -1,6 +1,14 @@
 import { type IllegalWrite, refusesIllegalWrites } from "./seeded-tables.ts";
 
 const writes: readonly IllegalWrite[] = [
+  ["app", "a seal changed", "update audit_seals set row_hash = sha256('other')"],
+  ["superuser", "a seal deleted", "delete from audit_seals"],
+  ["superuser", "all seals truncated", "truncate audit_seals"],
+  [
+    "app",
+    "an audit row sealed twice",
+    "insert into audit_seals (tenant_id, sequence, audit_id, row_hash, chain_hash) select tenant_id, 2, audit_id, row_hash, chain_hash from audit_seals",
+  ],
   ["superuser", "an audit row changed", "update inventory_audit_log set reason = 'other'"],
   ["superuser", "an audit row deleted", "delete from inventory_audit_log"],
   ["superuser", "the audit truncated", "truncate inventory_audit_log"],

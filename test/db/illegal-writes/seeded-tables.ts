@@ -171,6 +171,13 @@ const restOfOurs = `
   insert into refresh_tokens (tenant_id, user_id, family_id, token_hash, expires_at, idle_expires_at, revoked_at)
   select tenant_id, id, id, sha256('token'), now(), now(), now() from users;
   insert into inventory_audit_log (tenant_id, event_type) values (:ourTenant, 'seed');
+  insert into audit_seals (tenant_id, sequence, audit_id, row_hash, chain_hash)
+  select tenant_id, 1, id, sha256('row'), sha256('chain') from inventory_audit_log where event_type = 'seed';
+  insert into locations (tenant_id, name) values (:ourTenant, 'North');
+  insert into stock_levels (tenant_id, sku_id, location_id)
+  select tenant_id, :sku, id from locations where name = 'North' and tenant_id = :ourTenant;
+  insert into stock_transfers (tenant_id, transfer_id, sku_id, from_location_id, to_location_id, quantity, received)
+  select tenant_id, 'seed', :sku, :ourLocation, id, 3, 1 from locations where name = 'North' and tenant_id = :ourTenant;
   insert into rate_buckets (tenant_id, shop_id, tokens, rate_per_minute, burst, refilled_at)
   values (:ourTenant, :ourShop, 1, 60, 10, now());`;
 

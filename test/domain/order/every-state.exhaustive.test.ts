@@ -53,13 +53,19 @@ const refusalReasons = [
   "not_shipped",
   "below_reserved",
   "below_zero",
+  "not_enough",
+  "others_wait",
+  "version_changed",
+  "nothing_to_leave_short",
+  "not_under_way",
+  "same_location",
   "unknown_location",
   "operation_id_reused",
   "poisoned",
 ] as const satisfies readonly StockRefusalReason[];
 
 const everyAnswer: readonly StockAnswer[] = [
-  { outcome: "reserved", locationId: asId("home") },
+  { outcome: "reserved" },
   ...(["short", "ranked", "released", "withdrawn", "closed", "shipped", "reversed", "opened"] as const).map(
     (outcome) => ({ outcome }),
   ),

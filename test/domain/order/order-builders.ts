@@ -10,11 +10,16 @@ import {
   takeShipment,
   takeSnapshot,
 } from "../../../src/domain/order/decide.ts";
-import { type LineAnswer, takeServed, takeStockAnswers } from "../../../src/domain/order/stock-answers.ts";
+import {
+  type LineAnswer,
+  takeLeftShort,
+  takeServed,
+  takeStockAnswers,
+} from "../../../src/domain/order/stock-answers.ts";
 import { isRefusal } from "../../../src/domain/decision.ts";
 import type { OrderEvent } from "../../../src/domain/order/events.ts";
 import type { LineStage, OrderLine, OrderState } from "../../../src/domain/order/order.ts";
-import type { StockAnswer, StockOperation } from "../../../src/domain/stock/operation.ts";
+import type { ClaimOperation, StockAnswer, StockOperation } from "../../../src/domain/stock/operation.ts";
 import { at, level, StockInMemory } from "../stock/stock-builders.ts";
 
 const mug = asId<"ChannelSku">("mug");
@@ -152,14 +157,14 @@ export class Warehouse {
     return answer ?? { outcome: "refused", reason: "unknown_location" };
   }
 
-  heldOf(orderRef: string): ReadonlySet<ReservationId> {
-    const held = new Set<ReservationId>();
+  claimsIn(state: "held" | "waiting", orderRef: string): ReadonlySet<ReservationId> {
+    const claims = new Set<ReservationId>();
     for (const stock of this.skus.values()) {
       for (const [id, claim] of stock.claims) {
-        if (claim.state === "held" && id.startsWith(`${orderRef}/`)) held.add(id);
+        if (claim.state === state && id.startsWith(`${orderRef}/`)) claims.add(id);
       }
     }
-    return held;
+    return claims;
   }
 }
 
@@ -171,12 +176,12 @@ export class OrderAtWork {
   state: OrderState | null = null;
   readonly events: OrderEvent[] = [];
   readonly #ask: (skuId: SkuId, operation: StockOperation) => StockAnswer;
-  readonly #heldOf: (orderRef: string) => ReadonlySet<ReservationId>;
+  readonly #claimsIn: Warehouse["claimsIn"];
   #latest: ChannelOrder | null = null;
 
-  constructor(stock: Pick<Warehouse, "ask" | "heldOf">) {
+  constructor(stock: Pick<Warehouse, "ask" | "claimsIn">) {
     this.#ask = (skuId, operation) => stock.ask(skuId, operation);
-    this.#heldOf = (orderRef) => stock.heldOf(orderRef);
+    this.#claimsIn = (state, orderRef) => stock.claimsIn(state, orderRef);
   }
 
   get order(): OrderState {
@@ -222,12 +227,17 @@ export class OrderAtWork {
   settle(): this {
     for (let round = 0; round < roundsMaximum; round += 1) {
       if (this.state === null) return this;
-      if (this.state.lines.some((line) => line.stage === "short")) {
-        this.#take(takeServed(this.state, this.#heldOf(this.state.orderRef)));
-      }
+      this.#look(this.state);
       if (!this.askStock()) return this;
     }
     throw new Error(`The order goes round in circles: ${JSON.stringify(this.commands())}`);
+  }
+
+  /** What the stock has done to the order's claims by itself. */
+  #look(state: OrderState): void {
+    const held = this.#claimsIn("held", state.orderRef);
+    this.#take(takeLeftShort(state, { held, waiting: this.#claimsIn("waiting", state.orderRef) }));
+    this.#take(takeServed(this.order, held));
   }
 
   /** The channel arranges, or declines, whatever shipment the order asks for. */
@@ -258,10 +268,7 @@ export class OrderAtWork {
   }
 }
 
-export function lineAnswer(lineId: string, operation: StockOperation, answer: StockAnswer): LineAnswer {
-  if (operation.kind === "adjust" || operation.kind === "open") {
-    throw new Error(`No order asks to ${operation.kind}`);
-  }
+export function lineAnswer(lineId: string, operation: ClaimOperation, answer: StockAnswer): LineAnswer {
   const paidAt =
     operation.kind === "reserve"
       ? operation.rank.paidAt

@@ -1,6 +1,5 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { asId } from "../../../src/domain/ids.ts";
 import {
   type ChannelOrder,
   type ChannelStatus,
@@ -144,7 +143,7 @@ const refused = (...reasons: Extract<StockAnswer, { outcome: "refused" }>["reaso
 /** Everything that a stock may answer to what an order asks. */
 const possibleAnswers: Readonly<Record<string, readonly StockAnswer[]>> = {
   reserve: [
-    { outcome: "reserved", locationId: asId("home") },
+    { outcome: "reserved" },
     { outcome: "short" },
     ...refused("claim_closed", "operation_id_reused", "unknown_location", "poisoned"),
   ],
@@ -175,7 +174,7 @@ test("whatever the stock answers, an order is quiet after a few rounds", () => {
         closedBefore.set(operation.claim.lineId, times);
         return times > 3 ? { outcome: "short" } : answer;
       };
-      const order = new OrderAtWork({ ask, heldOf: () => new Set() });
+      const order = new OrderAtWork({ ask, claimsIn: () => new Set() });
       // `tell` throws after a few rounds, see `roundsMaximum`.
       for (const news of newsOf(life)) order.tell(news);
       expect(isFinal(order.order.channelStatus)).toBe(true);

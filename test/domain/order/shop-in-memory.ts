@@ -5,6 +5,7 @@ import {
   type ChannelStatus,
   channelStatuses,
 } from "../../../src/domain/order/channel-order.ts";
+import { claimOf } from "../../../src/domain/order/commands.ts";
 import { isFinal, isHandedOver } from "../../../src/domain/order/transitions.ts";
 import { adjust, at } from "../stock/stock-builders.ts";
 import { aLine, OrderAtWork, snapshot, Warehouse } from "./order-builders.ts";
@@ -52,6 +53,14 @@ export const aStep = fc.oneof(
       units: fc.integer({ min: -2, max: 3 }).filter((units) => units !== 0),
     }),
   },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant("leave_short" as const),
+      order: fc.constantFrom(...orderNames),
+      sku: fc.constantFrom(...skuNames),
+    }),
+  },
 );
 type Step = typeof aStep extends fc.Arbitrary<infer Each> ? Each : never;
 
@@ -90,7 +99,29 @@ export class Shop {
       case "count":
         this.#minute += 1;
         return void this.warehouse.of(step.sku).do(adjust(`count-${this.#minute}`, step.units));
+      case "leave_short":
+        return this.#leaveShort(step.order, step.sku);
     }
+  }
+
+  /** A count finds as many units fewer as the order holds, and a person lets the order wait for them. */
+  #leaveShort(name: OrderName, sku: (typeof skuNames)[number]): void {
+    const { state } = this.order(name);
+    const line = state?.lines[skuNames.indexOf(sku)];
+    if (state === null || line?.stage !== "held") return;
+    this.#minute += 1;
+    const stock = this.warehouse.of(sku);
+    const rank = { paidAt: state.paidAt, orderedAt: state.orderedAt };
+    stock.do({
+      kind: "count",
+      countId: `count-${this.#minute}`,
+      onHand: Math.max(0, (stock.levels[0]?.onHand ?? 0) - line.quantity),
+      expectedVersion: null,
+      reason: "fewer than thought",
+      actorId: null,
+      locationId: null,
+      leaveShort: [{ claim: claimOf(state, line), quantity: line.quantity, rank, locationId: null }],
+    });
   }
 
   /** Every order is told its end and settled, twice round, since what one gives back serves another. */

@@ -129,7 +129,7 @@ describe("a refusal is never asked about again in the same words", () => {
 });
 
 describe("an answer", () => {
-  const reserved: StockAnswer = { outcome: "reserved", locationId: asId("home") };
+  const reserved: StockAnswer = { outcome: "reserved" };
 
   test("to an older asking changes nothing", () => {
     const order = orderIn("awaiting_shipment", { lines: [orderLine("new", { generation: 2 })] });

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { commandsFor } from "../../../src/domain/order/commands.ts";
 import { holdOf, nextStepOf, type OrderLine } from "../../../src/domain/order/order.ts";
-import type { ClaimState } from "../../../src/domain/stock/apply-batch.ts";
+import type { ClaimState } from "../../../src/domain/stock/draft.ts";
 import { reservationIdOf } from "../../../src/domain/stock/operation.ts";
 import { aStep, Shop, skuNames } from "./shop-in-memory.ts";
 

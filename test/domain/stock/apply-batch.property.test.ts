@@ -47,10 +47,7 @@ test("whatever is asked in whatever batches, every number is explained and no un
       for (const operations of asked) {
         stock.do(...operations);
         const [now] = stock.levels;
-        const held = [...stock.claims.values()].reduce(
-          (sum, each) => sum + (each.state === "held" ? each.quantity : 0),
-          0,
-        );
+        const held = stock.heldUnits();
         expect(now?.reserved).toBe(held);
         expect(now?.onHand).toBe(
           opening + stock.movements.reduce((sum, movement) => sum + movement.onHandEffect, 0),

@@ -69,10 +69,7 @@ describe.each(cases)("a claim that is $state, asked to $command", ({ state, comm
       expect(stock.claims.get(reservationIdOf(meant))).toEqual(before.claim);
     }
     const [now] = stock.levels;
-    const held = [...stock.claims.values()].reduce(
-      (sum, is) => sum + (is.state === "held" ? is.quantity : 0),
-      0,
-    );
+    const held = stock.heldUnits();
     expect(now?.reserved).toBe(held);
     expect(now?.onHand).toBe(2 + stock.movements.reduce((sum, each) => sum + each.onHandEffect, 0));
     expect(now === undefined ? -1 : available(now)).toBeGreaterThanOrEqual(0);

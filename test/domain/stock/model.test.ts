@@ -5,7 +5,7 @@ import { type SeededShop, seedShop, seedSku, stockOf } from "../../support/seed.
 import { useTestDatabase } from "../../support/use-test-database.ts";
 import { type ModelRequest, StockModel } from "./model.ts";
 import { operationOf, randomNumbers, randomRequest, worded } from "./model-steps.ts";
-import { claim, level, reserve, StockInMemory } from "./stock-builders.ts";
+import { adjust, claim, level, reserve, StockInMemory } from "./stock-builders.ts";
 
 const isFull = process.env["CREATORFLOW_TEST_FULL"] === "yes";
 const seed = Number(process.env["CREATORFLOW_TEST_SEED"] ?? Date.now() % 2 ** 31);
@@ -76,13 +76,8 @@ test(`through the database too, with operations among them that it refuses (CREA
       // A poisoned batch is cut into parts, so what is done together differs: the poison travels alone here.
       if (random(5) === 0) {
         const poison = {
-          ...operationOf(requests[0]!, `${skuId}-`),
-          kind: "adjust",
-          adjustmentId: `${skuId}-poison-${batch}`,
-          quantity: 1,
-          reason: "poison",
+          ...adjust(`${skuId}-poison-${batch}`, 1),
           actorId: "not-a-uuid",
-          locationId: null,
         };
         const request = requests[0]!;
         const outcome = await applyStockBatch(db, shop.tenantId, skuId, [

@@ -3,12 +3,18 @@ import {
   type AppliedOperation,
   applyBatch,
   type BatchResult,
-  type ClaimState,
   type StockState,
 } from "../../../src/domain/stock/apply-batch.ts";
+import type { ClaimState, Transfer } from "../../../src/domain/stock/draft.ts";
 import type { Level } from "../../../src/domain/stock/movement.ts";
-import type { Claim, StockOperation } from "../../../src/domain/stock/operation.ts";
-import { compareTurns, type WaitingClaim } from "../../../src/domain/stock/shortage-queue.ts";
+import {
+  type Claim,
+  nextGeneration,
+  reservationIdOf,
+  type StockOperation,
+  type WaitingClaim,
+} from "../../../src/domain/stock/operation.ts";
+import { compareTurns } from "../../../src/domain/stock/shortage-queue.ts";
 
 export const home = asId<"Location">("home");
 
@@ -49,6 +55,7 @@ export class StockInMemory {
   levels: Level[];
   readonly claims = new Map<ReservationId, ClaimState>();
   readonly applied = new Map<OperationId, AppliedOperation>();
+  readonly transfers = new Map<string, Transfer>();
   readonly movements: BatchResult["movements"][number][] = [];
   readonly queueLimit: number;
 
@@ -65,6 +72,7 @@ export class StockInMemory {
       levels: this.levels,
       claims: this.claims,
       applied: this.applied,
+      transfers: this.transfers,
       queue: waiting.slice(0, this.queueLimit),
       queueContinues: waiting.length > this.queueLimit,
     };
@@ -76,17 +84,29 @@ export class StockInMemory {
       (each) => result.levels.find((changed) => changed.locationId === each.locationId) ?? each,
     );
     for (const [id, { is }] of result.claims) this.claims.set(id, is);
+    for (const transfer of result.transfers) this.transfers.set(transfer.transferId, transfer);
     for (const applied of result.applied) this.applied.set(applied.operationId, applied);
     this.movements.push(...result.movements);
     return result;
   }
 
-  /** Only the claims that the operations name, as the database loads them. */
+  heldUnits(): number {
+    return [...this.claims.values()]
+      .flatMap((each) => (each.state === "held" ? each.parts : []))
+      .reduce((sum, part) => sum + part.quantity, 0);
+  }
+
+  /** Only the claims that the operations name, and the next generation of what was released, as the database loads them. */
   #named(operations: readonly StockOperation[]): Map<ReservationId, ClaimState> {
+    const claims = operations.flatMap((each) => {
+      if ("claim" in each) return [each.claim];
+      return each.kind === "count" ? each.leaveShort.map((waiting) => waiting.claim) : [];
+    });
     const named = new Set(
-      operations.flatMap((each) =>
-        "claim" in each ? [`${each.claim.orderRef}/${each.claim.lineId}/${each.claim.generation}`] : [],
-      ),
+      claims.flatMap((each) => {
+        const isReleased = this.claims.get(reservationIdOf(each))?.state === "released";
+        return [each, ...(isReleased ? [nextGeneration(each)] : [])].map(reservationIdOf);
+      }),
     );
     return new Map([...this.claims].filter(([id]) => named.has(id)));
   }
