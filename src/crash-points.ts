@@ -24,6 +24,7 @@ export const crashPoints = {
   "outbox: claimed, nothing done": "The lease runs out and another pass claims the messages.",
   "outbox: order woken, not marked": "The order is woken again and finds nothing new.",
   "outbox: entity told of the offer, not marked": "The entity is told again and finds the offer settled.",
+  "outbox: hold begun, not marked": "It is begun again and found running, or over and released already.",
   "outbox: tracking fetched, not stored": "It is fetched again.",
   "outbox: tracking stored, not marked": "It is fetched again; entries that are there stay as they are.",
   "outbox: document fetched, not stored": "It is fetched again.",

@@ -10,10 +10,10 @@ export type Activities = ReturnType<typeof createActivities>;
 
 /** Everything that workflows may call. Each Worker registers all of them; the task queues decide who runs what. */
 export function createActivities(dependencies: ActivityDependencies) {
-  const { requestStock, ...stockActivities } = createStockActivities(dependencies);
+  const stock = createStockActivities(dependencies);
   return {
-    ...createOrderActivities(dependencies, requestStock),
-    ...stockActivities,
+    ...createOrderActivities(dependencies, stock.requestStock),
+    ...stock,
     ...createShipmentActivities(dependencies),
     ...createOfferActivities(dependencies),
     ...createOrderSyncActivities(dependencies),

@@ -8,6 +8,10 @@ export type OutboxMessage =
   | { readonly kind: "wake_order"; readonly payload: { readonly orderRef: string } }
   | { readonly kind: "push_offer"; readonly payload: { readonly skuId: string } }
   | {
+      readonly kind: "begin_hold";
+      readonly payload: { readonly skuId: string; readonly holdId: string; readonly expiresAt: string };
+    }
+  | {
       readonly kind: "fetch_tracking";
       readonly payload: { readonly orderId: string; readonly orderRef: string };
     }

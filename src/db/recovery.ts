@@ -1,10 +1,10 @@
 import { randomUUID } from "node:crypto";
 import { sql } from "kysely";
-import { asId } from "../domain/ids.ts";
 import { channelStatuses } from "../domain/order/channel-order.ts";
 import { resolvedStages } from "../domain/order/order.ts";
 import { isFinal } from "../domain/order/transitions.ts";
 import type { Database } from "./connection.ts";
+import { listTenants } from "./shops.ts";
 import { type TenantTransaction, withTenant } from "./tenant.ts";
 
 /** Work that a recovery has queued for the dispatcher. */
@@ -35,11 +35,9 @@ const pushSecondsMaximum = 120;
  */
 export async function queueRecovery(db: Database): Promise<QueuedRecovery> {
   const recoveryId = randomUUID();
-  const { rows: tenants } = await sql<{ tenant_id: string }>`
-    select distinct tenant_id from list_shops() order by tenant_id`.execute(db);
   let [orders, skus] = [0, 0];
-  for (const { tenant_id } of tenants) {
-    const queued = await withTenant(db, asId<"Tenant">(tenant_id), async (transaction) => ({
+  for (const tenantId of await listTenants(db)) {
+    const queued = await withTenant(db, tenantId, async (transaction) => ({
       orders: await queueOrders(transaction, recoveryId),
       skus: await queueSkus(transaction, recoveryId),
     }));

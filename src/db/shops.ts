@@ -16,3 +16,10 @@ export async function listShops(
     select tenant_id, shop_id from list_shops() where status = ${status}`.execute(db);
   return rows.map((row) => ({ tenantId: asId<"Tenant">(row.tenant_id), shopId: asId<"Shop">(row.shop_id) }));
 }
+
+/** Every tenant that has a shop, whatever its state. */
+export async function listTenants(db: Database): Promise<readonly TenantId[]> {
+  const { rows } = await sql<{ tenant_id: string }>`
+    select distinct tenant_id from list_shops() order by tenant_id`.execute(db);
+  return rows.map((row) => asId<"Tenant">(row.tenant_id));
+}

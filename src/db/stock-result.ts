@@ -2,9 +2,9 @@ import { sql } from "kysely";
 import type { ReservationId, SkuId, TenantId } from "../domain/ids.ts";
 import type { BatchResult } from "../domain/stock/apply-batch.ts";
 import type { ReferenceType } from "../domain/stock/movement.ts";
-import { type Claim, claimOperationId } from "../domain/stock/operation.ts";
+import { type Claim, claimOperationId, holdIdOf } from "../domain/stock/operation.ts";
 import { setSyncStatus } from "./offers.ts";
-import { appendToOutbox } from "./outbox.ts";
+import { appendToOutbox, type MessageToAppend } from "./outbox.ts";
 import { currentTenant, type TenantTransaction } from "./tenant.ts";
 
 /** Writes what a batch has decided: levels, ledger, claims, answers, and what it must cause elsewhere. */
@@ -31,10 +31,19 @@ export async function writeBatchResult(
       key: claimOperationId(claim, "yield"),
       payload: { orderRef: claim.orderRef },
     })),
+    ...[...result.claims.values()].flatMap(({ claim, is }) =>
+      is.state === "held" && is.expiresAt !== undefined ? [holdMessage(skuId, claim, is.expiresAt)] : [],
+    ),
     ...(result.offerChanged
       ? [{ kind: "push_offer" as const, key: `${skuId}/${causeOf(result)}`, payload: { skuId } }]
       : []),
   ]);
+}
+
+/** Its workflow releases the hold when its time is over. */
+function holdMessage(skuId: SkuId, claim: Claim, expiresAt: string): MessageToAppend {
+  const holdId = holdIdOf(claim);
+  return { kind: "begin_hold", key: holdId, payload: { skuId, holdId, expiresAt } };
 }
 
 /** The first operation of the batch, or of the entity's own when it only served the queue: it happens in one batch alone. */

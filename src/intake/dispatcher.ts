@@ -6,6 +6,7 @@ import { Rushes } from "../db/rushes.ts";
 import { ShopPauses } from "./shop-pauses.ts";
 import { ShopsUnderWay } from "./shops-under-way.ts";
 import { keepSchedules } from "./schedules.ts";
+import { keepPartitions, sealAuditLogs, sweepExpiredHolds } from "./upkeep.ts";
 import { connectShops, sweepUnhandledOrders } from "./sweep.ts";
 
 /**
@@ -44,6 +45,18 @@ export function startDispatcher(dependencies: IntakeDependencies): Loop {
     }),
     startLoop("sweep", () => sweepUnhandledOrders(dependencies).then(() => 0), {
       restMilliseconds: 15_000,
+      logger,
+    }),
+    startLoop("sealing the audit log", () => sealAuditLogs(dependencies), {
+      restMilliseconds: 10_000,
+      logger,
+    }),
+    startLoop("expired holds", () => sweepExpiredHolds(dependencies).then(() => 0), {
+      restMilliseconds: 30_000,
+      logger,
+    }),
+    startLoop("partitions of the ledger", () => keepPartitions(dependencies).then(() => 0), {
+      restMilliseconds: 3_600_000,
       logger,
     }),
   ];

@@ -13,8 +13,8 @@ import { unreachable } from "../domain/assert.ts";
 import { asId, type ChannelOrderId, type ShopId, type TenantId } from "../domain/ids.ts";
 import { ChannelFailure } from "../integrations/ports/failure.ts";
 import type { ShopKey } from "../integrations/ports/sales-channel.ts";
-import { skuWorkflowId, taskQueues } from "../workflows/addressing.ts";
-import { offerChanged, searchAttributes, type SkuInput } from "../workflows/messages.ts";
+import { holdWorkflowId, skuWorkflowId, taskQueues } from "../workflows/addressing.ts";
+import { type HoldInput, offerChanged, searchAttributes, type SkuInput } from "../workflows/messages.ts";
 import type { IntakeDependencies } from "./dependencies.ts";
 import { ShopPauses } from "./shop-pauses.ts";
 import { tellOrder } from "./take-orders.ts";
@@ -25,7 +25,7 @@ import { tellOrder } from "./take-orders.ts";
  * rate budget.
  */
 export const outboxClasses = {
-  workflows: { kinds: ["wake_order", "push_offer"], claimMaximum: 40, atOnce: 4 },
+  workflows: { kinds: ["wake_order", "push_offer", "begin_hold"], claimMaximum: 40, atOnce: 4 },
   channel: { kinds: ["fetch_tracking", "fetch_document"], claimMaximum: 4, atOnce: 4 },
 } as const satisfies Record<string, { kinds: readonly OutboxKind[]; claimMaximum: number; atOnce: number }>;
 
@@ -128,6 +128,10 @@ async function carryOut(dependencies: IntakeDependencies, message: ClaimedMessag
       await tellSku(dependencies, message.tenantId, message.payload.skuId);
       crashPoint("outbox: entity told of the offer, not marked");
       return;
+    case "begin_hold":
+      await beginHold(dependencies, message.tenantId, message.payload);
+      crashPoint("outbox: hold begun, not marked");
+      return;
     case "fetch_tracking": {
       const { shop, orderId } = orderOf(message.tenantId, message.payload.orderRef);
       const entries = await dependencies.channel.tracking(shop, orderId);
@@ -164,6 +168,26 @@ function orderOf(
   const separator = orderRef.indexOf("/");
   const shopId: ShopId = asId<"Shop">(orderRef.slice(0, separator));
   return { shop: { tenantId, shopId }, orderId: asId<"ChannelOrder">(orderRef.slice(separator + 1)) };
+}
+
+async function beginHold(
+  { client, queuePrefix }: IntakeDependencies,
+  tenantId: TenantId,
+  {
+    skuId,
+    holdId,
+    expiresAt,
+  }: { readonly skuId: string; readonly holdId: string; readonly expiresAt: string },
+): Promise<void> {
+  const input: HoldInput = { tenantId, skuId: asId<"Sku">(skuId), holdId, expiresAt };
+  await client.workflow.start("stockHold", {
+    workflowId: holdWorkflowId(holdId),
+    taskQueue: taskQueues(queuePrefix).orders,
+    args: [input],
+    workflowIdConflictPolicy: "USE_EXISTING",
+    staticSummary: `Hold of SKU ${skuId}`,
+    typedSearchAttributes: [{ key: searchAttributes.sku, value: skuId }],
+  });
 }
 
 async function tellSku(

@@ -24,7 +24,7 @@ export const askingEntities = proxyLocalActivities<Pick<Activities, "settleStock
 });
 
 /** The same question with the same ids, where it may wait for as long as the entities need. */
-export const askingEntitiesPatiently = proxyActivities<Pick<Activities, "settleStock">>({
+export const askingEntitiesPatiently = proxyActivities<Pick<Activities, "settleStock" | "requestStock">>({
   startToCloseTimeout: "1m",
   heartbeatTimeout: lostAfter,
   retry: { initialInterval: "500ms", backoffCoefficient: 2, maximumInterval: "30s" },

@@ -9,6 +9,10 @@ export function skuWorkflowId(skuId: SkuId): string {
   return `sku/${skuId}`;
 }
 
+export function holdWorkflowId(holdId: string): string {
+  return `hold/${holdId}`;
+}
+
 /** The schedule that polls a shop's orders; its workflows carry the same id and the time they were due. */
 export function orderSyncScheduleId(shopId: ShopId): string {
   return `tiktok-orders/${shopId}`;

@@ -1,3 +1,4 @@
 export { orderLifecycle } from "./order-lifecycle.ts";
 export { skuInventory } from "./sku-inventory.ts";
+export { stockHold } from "./stock-hold.ts";
 export { tiktokOrderSync } from "./tiktok-order-sync.ts";

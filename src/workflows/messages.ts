@@ -43,6 +43,14 @@ export interface SkuInput {
   readonly historyLengthMaximum?: number | undefined;
 }
 
+export interface HoldInput {
+  readonly tenantId: TenantId;
+  readonly skuId: SkuId;
+  readonly holdId: string;
+  /** ISO 8601. */
+  readonly expiresAt: string;
+}
+
 /** Milliseconds that an entity without work waits for the next request before it ends. */
 export const entityIdleMilliseconds = 60_000;
 

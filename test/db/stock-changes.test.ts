@@ -50,11 +50,14 @@ async function levelsOf(skuId: SkuId) {
   );
 }
 
-/** Every invariant that knows nothing of the orders which these claims pretend to have. */
+/** Every invariant; the claims here pretend to have orders, and the audit rows are too young to be sealed. */
 async function expectEveryNumberExplained(): Promise<void> {
   for (const { name, query } of invariants) {
-    if (name === "an order's lines and the stock say the same") continue;
-    expect(await database.asSuperuser(query), name).toEqual([]);
+    const rows = await database.asSuperuser<{ under_way: boolean }>(query);
+    expect(
+      rows.filter((row) => !row.under_way),
+      name,
+    ).toEqual([]);
   }
 }
 

@@ -6,6 +6,11 @@ import { appendOnly, run, tenantTable } from "./tools.ts";
  * partitions made ahead by the running system, and the sealed audit chain.
  */
 export async function up(db: Kysely<unknown>): Promise<void> {
+  await run(
+    db,
+    `alter table outbox drop constraint outbox_kind_check, add constraint outbox_kind_check
+       check (kind in ('wake_order', 'push_offer', 'fetch_tracking', 'fetch_document', 'begin_hold'))`,
+  );
   await claims(db);
   await transfers(db);
   await ledger(db);

@@ -207,6 +207,11 @@ export function holdClaim(holdId: string): Claim {
   return { orderRef: `hold/${holdId}`, lineId: "1", generation: 1 };
 }
 
+/** The hold that a claim of `holdClaim` stands for. */
+export function holdIdOf({ orderRef }: Claim): string {
+  return orderRef.slice("hold/".length);
+}
+
 /** The next asking for the same units. */
 export function nextGeneration(claim: Claim): Claim {
   return { ...claim, generation: claim.generation + 1 };

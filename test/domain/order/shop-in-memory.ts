@@ -100,7 +100,7 @@ export class Shop {
         this.#minute += 1;
         return void this.warehouse.of(step.sku).do(adjust(`count-${this.#minute}`, step.units));
       case "leave_short":
-        return this.#leaveShort(step.order, step.sku);
+        this.#leaveShort(step.order, step.sku);
     }
   }
 

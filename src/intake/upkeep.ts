@@ -1,0 +1,56 @@
+import { sql } from "kysely";
+import { sealAuditRows, sealMaximum } from "../db/audit-seals.ts";
+import { queueExpiredHolds } from "../db/holds.ts";
+import { listTenants } from "../db/shops.ts";
+import { withTenant } from "../db/tenant.ts";
+import type { IntakeDependencies } from "./dependencies.ts";
+
+/** Months for which the ledger has partitions before they begin. A month without one would refuse every movement. */
+const monthsAhead = 12;
+
+type UpkeepDependencies = Pick<IntakeDependencies, "db" | "logger">;
+
+/**
+ * Makes the ledger's partitions of the months to come.
+ *
+ * @returns how many were made.
+ */
+export async function keepPartitions({ db, logger }: UpkeepDependencies): Promise<number> {
+  const { rows } = await sql<{ made: number }>`select keep_ledger_partitions(${monthsAhead}) as made`.execute(
+    db,
+  );
+  const made = rows[0]?.made ?? 0;
+  if (made > 0) logger.info({ made }, "Partitions of the ledger were made ahead");
+  return made;
+}
+
+/**
+ * Seals what was added to each seller's audit log. The newest link goes into the log as well: a copy that is kept away from
+ * the database tells if the chain was ever cut short.
+ *
+ * @returns how many rows were sealed in a full pass; 0 when nothing is left.
+ */
+export async function sealAuditLogs({ db, logger }: UpkeepDependencies): Promise<number> {
+  let left = 0;
+  for (const tenantId of await listTenants(db)) {
+    const { sealed, newest } = await withTenant(db, tenantId, (transaction) =>
+      sealAuditRows(transaction, tenantId),
+    );
+    if (newest !== null) logger.info({ tenantId, sealed, ...newest }, "Audit rows were sealed");
+    if (sealed === sealMaximum) left += sealed;
+  }
+  return left;
+}
+
+/**
+ * Has holds released whose time is over and whose workflow has not done it: Temporal was away, or has lost it.
+ *
+ * @returns how many there were.
+ */
+export async function sweepExpiredHolds({ db }: UpkeepDependencies): Promise<number> {
+  let queued = 0;
+  for (const tenantId of await listTenants(db)) {
+    queued += await withTenant(db, tenantId, queueExpiredHolds);
+  }
+  return queued;
+}
