@@ -18,7 +18,9 @@ import { answerWithProblems, sendProblem } from "./plugins/problems.ts";
 import { authRoutes } from "./routes/auth.ts";
 import { deliveryRoutes } from "./routes/deliveries.ts";
 import { healthRoutes } from "./routes/health.ts";
+import { explainRoutes } from "./routes/explain.ts";
 import { inventoryRoutes } from "./routes/inventory.ts";
+import { stockMoveRoutes } from "./routes/stock-moves.ts";
 import { measureRequests, serveMetrics } from "./routes/metrics.ts";
 import { orderRoutes } from "./routes/orders.ts";
 import { shopRoutes } from "./routes/shops.ts";
@@ -72,6 +74,8 @@ export async function buildApp(dependencies: ApiDependencies): Promise<FastifyIn
   if (dependencies.measuring !== undefined) serveMetrics(app, dependencies.measuring);
   await app.register(authRoutes({ ...dependencies, accessTokens, now }));
   await app.register(inventoryRoutes(dependencies));
+  await app.register(explainRoutes(dependencies));
+  await app.register(stockMoveRoutes(dependencies));
   await app.register(orderRoutes(dependencies));
   await app.register(shopRoutes(dependencies));
   await app.register(deliveryRoutes(dependencies));

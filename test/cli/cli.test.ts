@@ -147,6 +147,10 @@ describe("the command line", () => {
     );
     expect((await run(`stock show ${code}`)).stdout).toMatch(/Found a box/);
     expect((await run("stock show --limit 5")).stdout).toMatch(/5 of 200/);
+    const explained = (await run(`stock explain ${code}`)).stdout;
+    expect(explained).toMatch(/Every number is the sum of its terms/);
+    expect(explained).toMatch(/opening\s+1 ×[\s\S]*reserve\s+\d+ ×[\s\S]*together/);
+    expect(explained).toMatch(/RESERVED FOR[\s\S]*IN THE SHOPS[\s\S]*(The sums|not read yet)/);
   });
 
   test("lists orders, shows one with its whole timeline, and says when nothing matches", async () => {

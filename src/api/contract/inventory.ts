@@ -81,6 +81,7 @@ export const productDetail = z.object({
       current_stock: z.number().int(),
       reserved_stock: z.number().int(),
       available_stock: z.number().int(),
+      backorder_floor: z.number().int().describe("How far below nothing availability may go"),
       version: z.number().int(),
       updated_at: timeSchema,
     }),
@@ -98,10 +99,33 @@ export const productDetail = z.object({
   history: z.array(movementSchema).describe("The last 50 movements, newest first"),
 });
 
-export const transactionsQuery = z.strictObject({ limit: limitSchema, cursor: cursorSchema });
+export const transactionsQuery = z.strictObject({
+  limit: limitSchema,
+  cursor: cursorSchema,
+  as_of: timeSchema
+    .optional()
+    .describe("Only what had happened by then, with the stock as it was at that moment"),
+});
 
 export const transactionsPage = z.object({
   transactions: z.array(movementSchema),
+  levels_as_of: z
+    .array(
+      z.object({
+        location_id: uuidSchema,
+        location_name: z.string(),
+        current_stock: z.number().int(),
+        reserved_stock: z.number().int(),
+        available_stock: z.number().int(),
+        sequence: z
+          .number()
+          .int()
+          .nullable()
+          .describe("Of the last movement by then; null: nothing had moved there"),
+      }),
+    )
+    .nullable()
+    .describe("With `as_of`: the stock at that moment, by location"),
   next_cursor: nextCursorSchema,
 });
 

@@ -9,9 +9,9 @@ import {
   listSkus,
   type SkuRow,
 } from "../../db/read-models/inventory.ts";
+import { listLevelsAsOf } from "../../db/read-models/explain.ts";
 import { withTenant } from "../../db/tenant.ts";
 import { asId, type SkuId } from "../../domain/ids.ts";
-import type { StockAnswer, StockRefusalReason } from "../../domain/stock/operation.ts";
 import { idempotencyHeaders, idParameters } from "../contract/common.ts";
 import {
   type AdjustBody,
@@ -31,6 +31,7 @@ import { answerOnce } from "../idempotency.ts";
 import type { Session } from "../auth/access-tokens.ts";
 import { sessionOf } from "../plugins/authentication.ts";
 import { notFound, Problem } from "../problem.ts";
+import { stockRefused } from "../stock-refusals.ts";
 import { askSku } from "../workflow-requests.ts";
 
 const historyLength = 50;
@@ -102,7 +103,7 @@ function addGetProduct(app: RouteApp, { db }: InventoryDependencies): void {
       const skuId = asId<"Sku">(request.params.id);
       return await withTenant(db, sessionOf(request).tenantId, async (transaction) => {
         const sku = known(await findSku(transaction, skuId));
-        const history = await listMovements(transaction, skuId, historyLength, null);
+        const history = await listMovements(transaction, skuId, historyLength);
         return {
           ...sku,
           levels: await listLevels(transaction, skuId),
@@ -124,7 +125,8 @@ function addListTransactions(app: RouteApp, { db }: InventoryDependencies): void
         tags,
         security,
         summary: "The ledger of one SKU",
-        description: "Every movement with its before, after, reason, reference and actor; newest first.",
+        description:
+          "Every movement with its before, after, reason, reference and actor; newest first. With `as_of` also the stock as it was then.",
         params: idParameters,
         querystring: transactionsQuery,
         response: { 200: transactionsPage, default: problemResponse },
@@ -132,14 +134,24 @@ function addListTransactions(app: RouteApp, { db }: InventoryDependencies): void
     },
     async (request) => {
       const skuId = asId<"Sku">(request.params.id);
-      const { limit, cursor } = request.query;
+      const { limit, cursor, as_of: asOf } = request.query;
       const before = readCursor(cursor, movementsCursor);
-      const rows = await withTenant(db, sessionOf(request).tenantId, async (transaction) => {
+      const { rows, levels } = await withTenant(db, sessionOf(request).tenantId, async (transaction) => {
         known(await findSku(transaction, skuId));
-        return await listMovements(transaction, skuId, limit, before?.[0] ?? null);
+        return {
+          rows: await listMovements(transaction, skuId, limit, {
+            beforeSequence: before?.[0] ?? null,
+            asOf: asOf ?? null,
+          }),
+          levels: asOf === undefined ? null : await listLevelsAsOf(transaction, skuId, asOf),
+        };
       });
       const { page, nextCursor } = cutPage(rows, limit, (row) => [row.sequence]);
-      return { transactions: [...page], next_cursor: nextCursor };
+      return {
+        transactions: [...page],
+        levels_as_of: levels === null ? null : [...levels],
+        next_cursor: nextCursor,
+      };
     },
   );
 }
@@ -207,30 +219,5 @@ async function adjust(
   if (answer.outcome === "adjusted") {
     return { success: true, new_stock_level: answer.onHand, available_stock: answer.available };
   }
-  throw new Problem("refused", explain(answer));
+  throw stockRefused(answer);
 }
-
-function explain(answer: StockAnswer): string {
-  if (answer.outcome !== "refused") return `The stock answered "${answer.outcome}" to an adjustment.`;
-  return refusalTexts[answer.reason];
-}
-
-const refusalTexts: Readonly<Record<StockRefusalReason, string>> = {
-  below_reserved:
-    "Fewer units would remain than are promised to orders: cancel orders first, or take away less.",
-  below_zero: "Fewer than no units would remain: there are not that many to take away.",
-  not_enough: "There are not that many units free: take fewer, or free some first.",
-  others_wait: "Orders wait for units of this product: nothing can be kept from them.",
-  version_changed: "The stock has changed since it was counted: look again, and count anew.",
-  nothing_to_leave_short:
-    "One of the orders that should wait holds no units there any more: ask for a new proposal.",
-  not_under_way: "That many units of the transfer are not under way.",
-  same_location: "A transfer goes from one location to another.",
-  unknown_location: "The product has no stock record at that location.",
-  operation_id_reused: "The Idempotency-Key was used for another change: take a new one.",
-  poisoned: "The database refused this change; nothing was changed, and engineering is told.",
-  claim_closed: "The claim is closed.",
-  nothing_held: "Nothing is held for the claim.",
-  already_shipped: "The units have left.",
-  not_shipped: "The shipment was never booked.",
-};

@@ -1,5 +1,7 @@
 import type { Command } from "commander";
 import { adjustAnswer, productDetail, productsPage } from "../../api/contract/inventory.ts";
+import { explanationSchema } from "../../api/contract/explain.ts";
+import { explanationText } from "../explanation.ts";
 import type { ApiClient } from "../client.ts";
 import type { CommandContext } from "../context.ts";
 import { CommandFailure } from "../failure.ts";
@@ -19,6 +21,16 @@ export function addStockCommands(program: Command, context: CommandContext): voi
       const api = await context.api();
       if (code === undefined) await showList(api, context, options.limit);
       else await showSku(api, context, code);
+    });
+
+  stock
+    .command("explain <sku>")
+    .description("why the numbers of a SKU are what they are, down to movements, orders and listings")
+    .action(async (code: string) => {
+      const api = await context.api();
+      const { id } = await findSku(api, code);
+      const told = await api.get(`/api/inventory/products/${id}/explain`, {}, explanationSchema);
+      context.output.result(told, () => explanationText(told));
     });
 
   stock

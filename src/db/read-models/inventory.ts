@@ -123,6 +123,7 @@ export async function listLevels(transaction: TenantTransaction, skuId: SkuId) {
       "level.current_stock",
       "level.reserved_stock",
       "level.available_stock",
+      "level.backorder_floor",
       "level.version",
       "level.updated_at",
     ])
@@ -175,7 +176,10 @@ export async function listMovements(
   transaction: TenantTransaction,
   skuId: SkuId,
   limit: number,
-  beforeSequence: number | null,
+  { beforeSequence, asOf }: { readonly beforeSequence: number | null; readonly asOf: string | null } = {
+    beforeSequence: null,
+    asOf: null,
+  },
 ): Promise<readonly MovementRow[]> {
   const { rows } = await sql<MovementRow>`
     select movement.id, sequence, movement.created_at as date, transaction_type as type, kind, quantity, on_hand_effect,
@@ -184,6 +188,7 @@ export async function listMovements(
     from inventory_transactions as movement
     left join users as actor on actor.tenant_id = movement.tenant_id and actor.id = movement.created_by
     where sku_id = ${skuId} and ${beforeSequence === null ? sql`true` : sql`sequence < ${beforeSequence}`}
+      and ${asOf === null ? sql`true` : sql`movement.created_at <= ${asOf}`}
     order by sequence desc
     limit ${limit + 1}
   `.execute(transaction);

@@ -1,0 +1,340 @@
+import { sql } from "kysely";
+import { asId, type ReservationId, type SkuId } from "../../domain/ids.ts";
+import { explainOffer, type KindSum, type LevelNumbers } from "../../domain/stock/explain.ts";
+import type { MovementKind } from "../../domain/stock/movement.ts";
+import { findListings, getOurNumbers } from "../offers.ts";
+import type { TenantTransaction } from "../tenant.ts";
+
+/** Movements that are summed by kind; what was before them is brought forward, so that no history makes this slow. */
+const movementsSummed = 2_000;
+/** Orders that are named for each number; the rest is counted. */
+export const namedMaximum = 50;
+
+export interface LevelTerms {
+  readonly location_id: string;
+  readonly location_name: string;
+  readonly current_stock: number;
+  readonly reserved_stock: number;
+  readonly available_stock: number;
+  readonly backorder_floor: number;
+  readonly version: number;
+  readonly held_units: number;
+  readonly broughtForward: LevelNumbers;
+  readonly byKind: readonly KindSum[];
+}
+
+/** The levels of a SKU with the terms that make them. */
+export async function listLevelTerms(
+  transaction: TenantTransaction,
+  skuId: SkuId,
+): Promise<readonly LevelTerms[]> {
+  const { rows } = await sql<
+    Omit<LevelTerms, "broughtForward" | "byKind"> & {
+      readonly before: { readonly stock: number; readonly reserved: number } | null;
+      readonly kinds: readonly {
+        readonly kind: MovementKind;
+        readonly movements: number;
+        readonly on_hand: number;
+        readonly reserved: number;
+      }[];
+    }
+  >`
+    with newest as (
+      select max(last_sequence) - ${movementsSummed} as before from stock_levels where sku_id = ${skuId}
+    ), sums as (
+      select location_id, kind, count(*) as movements, sum(on_hand_effect) as on_hand, sum(reserved_effect) as reserved
+      from inventory_transactions
+      where sku_id = ${skuId} and sequence > (select before from newest)
+      group by location_id, kind
+    )
+    select level.location_id, location.name as location_name, level.current_stock, level.reserved_stock,
+      level.available_stock, level.backorder_floor, level.version,
+      (select coalesce(sum(quantity), 0)::integer from reservations
+        where reservations.sku_id = level.sku_id and reservations.location_id = level.location_id and state = 'held') as held_units,
+      (select jsonb_build_object('stock', new_stock, 'reserved', new_reserved) from inventory_transactions as movement
+        where movement.tenant_id = level.tenant_id and movement.sku_id = level.sku_id
+          and movement.location_id = level.location_id and movement.sequence <= (select before from newest)
+        order by movement.created_at desc, movement.sequence desc limit 1) as before,
+      (select coalesce(jsonb_agg(jsonb_build_object('kind', kind, 'movements', movements, 'on_hand', on_hand, 'reserved', reserved)
+          order by kind), '[]')
+        from sums where sums.location_id = level.location_id) as kinds
+    from stock_levels as level
+    join locations as location on location.tenant_id = level.tenant_id and location.id = level.location_id
+    where level.sku_id = ${skuId}
+    order by location.is_default desc, level.location_id
+  `.execute(transaction);
+  return rows.map(({ before, kinds, ...level }) => ({
+    ...level,
+    broughtForward: { onHand: before?.stock ?? 0, reserved: before?.reserved ?? 0 },
+    byKind: kinds.map((each) => ({
+      kind: each.kind,
+      movements: each.movements,
+      onHandEffect: each.on_hand,
+      reservedEffect: each.reserved,
+    })),
+  }));
+}
+
+export interface NamedClaims {
+  readonly units: number;
+  readonly claims: number;
+  /** The first of them, at most `namedMaximum`. */
+  readonly named: readonly {
+    readonly reservation_id: string;
+    readonly order_id: string | null;
+    readonly order_number: string | null;
+    readonly quantity: number;
+    readonly since: string;
+    readonly paid_at: string | null;
+    readonly expires_at: string | null;
+  }[];
+}
+
+/** Who holds units of a SKU, the longest first: orders and holds. */
+export async function findHolders(transaction: TenantTransaction, skuId: SkuId): Promise<NamedClaims> {
+  const { rows } = await sql<NamedClaims["named"][number] & { units: number; claims: number }>`
+    select claim.reservation_id, orders.id as order_id, orders.channel_order_id as order_number, claim.quantity,
+      claim.held_at as since, orders.paid_at, claim.expires_at, claim.units, claim.claims
+    from (
+      select tenant_id, reservation_id, order_ref, quantity, held_at, expires_at,
+        sum(quantity) over ()::integer as units, count(*) over () as claims
+      from reservations where sku_id = ${skuId} and state = 'held'
+      order by held_at, reservation_id, part limit ${namedMaximum}
+    ) as claim
+    left join orders on orders.tenant_id = claim.tenant_id and orders.order_ref = claim.order_ref
+    order by claim.held_at, claim.reservation_id
+  `.execute(transaction);
+  return named(rows);
+}
+
+/** Who waits for units of a SKU, the next one first. */
+export async function findWaiting(transaction: TenantTransaction, skuId: SkuId): Promise<NamedClaims> {
+  const { rows } = await sql<NamedClaims["named"][number] & { units: number; claims: number }>`
+    select claim.reservation_id, orders.id as order_id, orders.channel_order_id as order_number, claim.quantity,
+      claim.created_at as since, claim.paid_at, null as expires_at, claim.units, claim.claims
+    from (
+      select tenant_id, reservation_id, order_ref, quantity, created_at, paid_at, ordered_at,
+        sum(quantity) over ()::integer as units, count(*) over () as claims
+      from shortages where sku_id = ${skuId} and state = 'waiting'
+      order by paid_at nulls last, ordered_at, reservation_id limit ${namedMaximum}
+    ) as claim
+    left join orders on orders.tenant_id = claim.tenant_id and orders.order_ref = claim.order_ref
+    order by claim.paid_at nulls last, claim.ordered_at, claim.reservation_id
+  `.execute(transaction);
+  return named(rows);
+}
+
+function named(
+  rows: readonly (NamedClaims["named"][number] & { readonly units: number; readonly claims: number })[],
+): NamedClaims {
+  const [first] = rows;
+  return {
+    units: first?.units ?? 0,
+    claims: first?.claims ?? 0,
+    named: rows.map(({ units: _units, claims: _claims, ...row }) => row),
+  };
+}
+
+export interface LevelAsOf {
+  readonly location_id: string;
+  readonly location_name: string;
+  readonly current_stock: number;
+  readonly reserved_stock: number;
+  readonly available_stock: number;
+  /** Of the last movement by then; null when nothing had moved there yet. */
+  readonly sequence: number | null;
+}
+
+/** A SKU's stock at each location as it was at a moment. */
+export async function listLevelsAsOf(
+  transaction: TenantTransaction,
+  skuId: SkuId,
+  at: string,
+): Promise<readonly LevelAsOf[]> {
+  const { rows } = await sql<LevelAsOf>`
+    select level.location_id, location.name as location_name, coalesce(movement.new_stock, 0) as current_stock,
+      coalesce(movement.new_reserved, 0) as reserved_stock,
+      coalesce(movement.new_stock - movement.new_reserved, 0) as available_stock, movement.sequence
+    from stock_levels as level
+    join locations as location on location.tenant_id = level.tenant_id and location.id = level.location_id
+    left join lateral (
+      select new_stock, new_reserved, sequence from inventory_transactions
+      where tenant_id = level.tenant_id and sku_id = level.sku_id and location_id = level.location_id
+        and created_at <= ${at}
+      order by created_at desc, sequence desc limit 1
+    ) as movement on true
+    where level.sku_id = ${skuId}
+    order by location.is_default desc, level.location_id
+  `.execute(transaction);
+  return rows;
+}
+
+export interface ListingTerms {
+  readonly listing_id: string;
+  readonly shop_name: string;
+  readonly channel_sku_id: string;
+  readonly warehouse_id: string;
+  readonly shown: { readonly available: number; readonly committed: number } | null;
+  readonly observed_at: string | null;
+  readonly last_push: {
+    readonly available: number;
+    readonly state: string;
+    readonly outcome: string | null;
+    readonly at: string;
+  } | null;
+}
+
+/** What each listing of a SKU shows, should show and why, at each of its warehouses. */
+export async function explainListings(transaction: TenantTransaction, skuId: SkuId) {
+  const listings = new Map(
+    (await findListings(transaction, skuId)).map((listing) => [listing.listingId, listing] as const),
+  );
+  const ours = new Map(
+    await Promise.all(
+      [...listings].map(
+        async ([id, listing]) => [id, await getOurNumbers(transaction, listing, skuId)] as const,
+      ),
+    ),
+  );
+  return (await listListingTerms(transaction, skuId)).map((terms) => {
+    const numbers = ours.get(terms.listing_id)?.get(asId<"ChannelWarehouse">(terms.warehouse_id));
+    const explanation =
+      numbers === undefined
+        ? { shouldShow: null, agrees: false, why: "The warehouse is none of ours." }
+        : explainOffer(numbers, terms.shown, {
+            isUnderWay: terms.last_push?.state === "open",
+            lastRefusal: terms.last_push?.state === "refused" ? terms.last_push.outcome : null,
+          });
+    return { ...terms, ours: numbers ?? null, ...explanation };
+  });
+}
+
+/** What each listing of a SKU shows at each warehouse, by the last reading, and what it was told last. */
+async function listListingTerms(
+  transaction: TenantTransaction,
+  skuId: SkuId,
+): Promise<readonly ListingTerms[]> {
+  const { rows } = await sql<ListingTerms>`
+    select listing.id as listing_id, shop.name as shop_name, listing.channel_sku_id, warehouse.id as warehouse_id,
+      seen.numbers as shown, seen.observed_at, push.told as last_push
+    from listings as listing
+    join shops as shop on shop.tenant_id = listing.tenant_id and shop.id = listing.shop_id
+    cross join lateral unnest(listing.warehouse_ids) as warehouse (id)
+    left join lateral (
+      select jsonb_build_object('available', available, 'committed', committed) as numbers, observed_at
+      from channel_observations
+      where tenant_id = listing.tenant_id and sku_id = listing.sku_id and listing_id = listing.id
+        and warehouse_id = warehouse.id
+      order by observed_at desc limit 1
+    ) as seen on true
+    left join lateral (
+      select jsonb_build_object('available', desired_available, 'state', state, 'outcome', outcome,
+          'at', to_char(created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')) as told
+      from push_intents
+      where tenant_id = listing.tenant_id and sku_id = listing.sku_id and listing_id = listing.id
+        and warehouse_id = warehouse.id
+      order by created_at desc limit 1
+    ) as push on true
+    where listing.sku_id = ${skuId}
+    order by listing.id, warehouse.id
+  `.execute(transaction);
+  return rows;
+}
+
+export interface TransferRow {
+  readonly id: string;
+  readonly sku_id: string;
+  readonly sku: string;
+  readonly from_location_id: string;
+  readonly from_location: string;
+  readonly to_location_id: string;
+  readonly to_location: string;
+  readonly quantity: number;
+  readonly received: number;
+  readonly missing: number;
+  readonly under_way: number;
+  readonly sent_at: string;
+}
+
+/** Transfers with units under way, the oldest first. @param skuId null for all SKUs. */
+export async function listTransfersUnderWay(
+  transaction: TenantTransaction,
+  skuId: SkuId | null,
+  limit: number,
+): Promise<readonly TransferRow[]> {
+  const { rows } = await sql<TransferRow>`
+    select transfer.transfer_id as id, transfer.sku_id, sku.code as sku, transfer.from_location_id,
+      origin.name as from_location, transfer.to_location_id, target.name as to_location, transfer.quantity,
+      transfer.received, transfer.missing, transfer.under_way, transfer.created_at as sent_at
+    from stock_transfers as transfer
+    join skus as sku on sku.tenant_id = transfer.tenant_id and sku.id = transfer.sku_id
+    join locations as origin on origin.tenant_id = transfer.tenant_id and origin.id = transfer.from_location_id
+    join locations as target on target.tenant_id = transfer.tenant_id and target.id = transfer.to_location_id
+    where transfer.under_way > 0 and ${skuId === null ? sql`true` : sql`transfer.sku_id = ${skuId}`}
+    order by transfer.created_at, transfer.transfer_id
+    limit ${limit}
+  `.execute(transaction);
+  return rows;
+}
+
+export interface LeavableClaim {
+  readonly reservation_id: string;
+  readonly order_id: string;
+  readonly order_number: string;
+  readonly order_ref: string;
+  readonly line_id: string;
+  readonly generation: number;
+  readonly quantity: number;
+  readonly units_there: number;
+  readonly paid_at: string | null;
+  readonly ordered_at: string;
+}
+
+/** Claims of orders that hold units at a location and are not being shipped: those that a count could leave short. */
+export async function findLeavableClaims(
+  transaction: TenantTransaction,
+  skuId: SkuId,
+  locationId: string,
+): Promise<readonly LeavableClaim[]> {
+  const { rows } = await sql<LeavableClaim>`
+    select reservation.reservation_id, orders.id as order_id, orders.channel_order_id as order_number, orders.order_ref,
+      reservation.line_id, reservation.generation, reservation.quantity as units_there,
+      (select sum(quantity)::integer from reservations as part where part.tenant_id = reservation.tenant_id
+        and part.reservation_id = reservation.reservation_id) as quantity,
+      orders.paid_at, orders.ordered_at
+    from reservations as reservation
+    join orders on orders.tenant_id = reservation.tenant_id and orders.order_ref = reservation.order_ref
+    join order_lines as line on line.tenant_id = orders.tenant_id and line.order_id = orders.id
+      and line.line_id = reservation.line_id and line.generation = reservation.generation and line.stage = 'held'
+    where reservation.sku_id = ${skuId} and reservation.location_id = ${locationId} and reservation.state = 'held'
+    order by orders.paid_at desc nulls first, orders.ordered_at desc, reservation.reservation_id desc
+    limit 1000
+  `.execute(transaction);
+  return rows;
+}
+
+/** The SKU that a transfer carries; null when there is no such transfer. */
+export async function findTransferSku(
+  transaction: TenantTransaction,
+  transferId: string,
+): Promise<SkuId | null> {
+  const row = await transaction
+    .selectFrom("stock_transfers")
+    .where("transfer_id", "=", transferId)
+    .select("sku_id")
+    .executeTakeFirst();
+  return row === undefined ? null : asId<"Sku">(row.sku_id);
+}
+
+/** The SKU whose units a reservation holds or has held; null when there is no such reservation. */
+export async function findClaimSku(
+  transaction: TenantTransaction,
+  reservationId: ReservationId,
+): Promise<SkuId | null> {
+  const row = await transaction
+    .selectFrom("reservations")
+    .where("reservation_id", "=", reservationId)
+    .select("sku_id")
+    .executeTakeFirst();
+  return row === undefined ? null : asId<"Sku">(row.sku_id);
+}
