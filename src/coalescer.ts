@@ -1,7 +1,7 @@
 /**
  * Gathers what many callers ask of one place and sends it as few calls: the first caller's question goes after a short
- * wait, and while its answer is under way everybody else's gathers for the next call. So there is at most one call under
- * way for each key in this process, however many ask.
+ * wait, and while its answer is under way everybody else's gathers for the next call. So there is at most one call (or as
+ * many as are allowed) under way for each key in this process, however many ask.
  */
 export interface CoalescerOptions<Item, Answer> {
   /** Items that one call may carry. */
@@ -9,6 +9,8 @@ export interface CoalescerOptions<Item, Answer> {
   /** Size that one call may have, in the unit of `sizeOf`. */
   readonly sizeMaximum?: number;
   readonly sizeOf?: (item: Item) => number;
+  /** Calls for one key that may be under way at a time; one unless told. */
+  readonly callsMaximum?: number;
   /** Milliseconds that the first item waits for company. */
   readonly lingerMilliseconds: number;
   /** Sends one call; the answers come in the order of the items. */
@@ -26,12 +28,13 @@ interface Waiting<Item, Answer> {
 export function createCoalescer<Item, Answer>(
   options: CoalescerOptions<Item, Answer>,
 ): Coalescer<Item, Answer> {
-  const queues = new Map<string, Waiting<Item, Answer>[]>();
+  const queues = new Map<string, Queue<Item, Answer>>();
+  const callsMaximum = options.callsMaximum ?? 1;
 
-  async function drain(key: string, queue: Waiting<Item, Answer>[]): Promise<void> {
+  async function drain(key: string, queue: Queue<Item, Answer>): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, options.lingerMilliseconds));
-    while (queue.length > 0) {
-      const group = takeGroup(queue, options);
+    while (queue.waiting.length > 0) {
+      const group = takeGroup(queue.waiting, options);
       try {
         const answers = await options.send(
           key,
@@ -47,21 +50,25 @@ export function createCoalescer<Item, Answer>(
         for (const { reject } of group) reject(error);
       }
     }
-    queues.delete(key);
+    queue.drains -= 1;
+    if (queue.drains === 0) queues.delete(key);
   }
 
   return (key, item) =>
     new Promise<Answer>((resolve, reject) => {
-      const waiting = { item, resolve, reject };
-      const queue = queues.get(key);
-      if (queue !== undefined) {
-        queue.push(waiting);
-        return;
-      }
-      const fresh = [waiting];
-      queues.set(key, fresh);
-      void drain(key, fresh);
+      const queue = queues.get(key) ?? { waiting: [], drains: 0 };
+      queues.set(key, queue);
+      queue.waiting.push({ item, resolve, reject });
+      if (queue.drains === callsMaximum) return;
+      queue.drains += 1;
+      void drain(key, queue);
     });
+}
+
+interface Queue<Item, Answer> {
+  readonly waiting: Waiting<Item, Answer>[];
+  /** Calls under way, and those that wait for company. */
+  drains: number;
 }
 
 /** As many as fit, at least one. */

@@ -1,8 +1,11 @@
 import { ApplicationFailure } from "@temporalio/activity";
+import { createCoalescer } from "../coalescer.ts";
 import { crashPoint } from "../crash-points.ts";
+import { closeDrifts } from "../db/drifts.ts";
 import {
   appendObservations,
   beginComparison,
+  cellKey,
   closePushIntents,
   findListings,
   getOurNumbers,
@@ -10,78 +13,158 @@ import {
   type Listing,
   type Observation,
   openPushIntents,
-  setSyncStatus,
+  setListingStates,
 } from "../db/offers.ts";
-import { withTenant } from "../db/tenant.ts";
-import type { SkuId, TenantId } from "../domain/ids.ts";
-import { decideOffer } from "../domain/stock/offer.ts";
+import { appendToOutbox } from "../db/outbox.ts";
+import { type TenantTransaction, withTenant } from "../db/tenant.ts";
+import { asId, type ChannelSkuId, type SkuId, type TenantId } from "../domain/ids.ts";
+import { comparisonTimeFor, decideOffer, secondLookTimeFor } from "../domain/stock/offer.ts";
+import { showsWhatItShould } from "../domain/stock/reconcile.ts";
 import { ChannelFailure } from "../integrations/ports/failure.ts";
+import type { CallPriority, ChannelStock, ItemResult, ShopKey } from "../integrations/ports/sales-channel.ts";
 import type { ActivityDependencies } from "./dependencies.ts";
 import { asActivityFailure } from "./failures.ts";
 
 /** Rounds of reading, pushing and reading back; sales that slip in between are met by the next round. */
 const roundsMaximum = 5;
+/** TikTok Shop reads the stock of at most 600 SKUs a call. */
+const listingsPerReadMaximum = 600;
+/** TikTok Shop says nothing of a bound; a product has at most 100 SKUs. */
+const skusPerPushMaximum = 100;
+/** Milliseconds that a question waits for others to the same shop. Longer ones gather while calls are under way. */
+const lingerMilliseconds = 5;
+/** Calls of one shop under way: one that gets no answer for ten seconds must not hold up everybody else's. */
+const readsAtOnce = 8;
+const pushesAtOnce = 2;
 
-export function createOfferActivities({ db, channel }: ActivityDependencies) {
-  async function observe(
-    tenantId: TenantId,
-    skuId: SkuId,
-    listing: Listing,
-  ): Promise<readonly Observation[]> {
-    const stock = await channel.readStock({ tenantId, shopId: listing.shopId }, [listing.channelSkuId], 3);
+/** What one round of comparing has found of a listing. */
+interface Verdict {
+  /** What its warehouses must be told, and which of them are listed with what they show; null: it shows what it should. */
+  readonly levels:
+    | readonly { readonly warehouseId: Observation["warehouseId"]; readonly available: number }[]
+    | null;
+}
+
+/** A listing whose number is to be looked at. */
+interface Question {
+  readonly listing: Listing;
+  readonly causedAt: string | null;
+}
+
+export function createOfferActivities({ db, channel }: Pick<ActivityDependencies, "db" | "channel">) {
+  /** One call to the channel and two transactions, for all listings of a shop that are looked at now. */
+  async function compareMany(lane: string, questions: readonly Question[]): Promise<readonly Verdict[]> {
+    const { shop, priority } = laneOf(lane);
+    const wanted = [...new Set(questions.map(({ listing }) => listing.channelSkuId))];
+    const stock = await channel.readStock(shop, wanted, priority);
     crashPoint("offer: stock read, not observed");
-    const observations = stock.filter((each) => each.channelSkuId === listing.channelSkuId);
-    await withTenant(db, tenantId, (transaction) =>
-      appendObservations(transaction, tenantId, listing, skuId, observations),
+    const byListing = new Map(
+      questions.map(({ listing }) => [listing.listingId, observationsOf(listing, stock)] as const),
     );
-    return observations;
-  }
-
-  /** One round. True when the channel shows what it should. */
-  async function settle(tenantId: TenantId, skuId: SkuId, listing: Listing): Promise<boolean> {
-    const theirs = await observe(tenantId, skuId, listing);
+    await withTenant(db, shop.tenantId, (transaction) =>
+      appendObservations(transaction, shop.tenantId, [...byListing.values()].flat()),
+    );
     crashPoint("offer: observed, nothing decided");
-    const pushes = await withTenant(db, tenantId, async (transaction) => {
-      await beginComparison(transaction, skuId);
-      const ours = await getOurNumbers(transaction, listing, skuId);
-      const wanted = theirs.flatMap((seen): IntendedPush[] => {
-        const numbers = ours.get(seen.warehouseId);
-        const decision = numbers === undefined ? null : decideOffer(numbers, seen);
-        return decision?.push === true
-          ? [{ warehouseId: seen.warehouseId, desired: decision.available, seen }]
-          : [];
-      });
-      if (wanted.length === 0) await closePushIntents(transaction, listing, "confirmed", "read back");
-      else await openPushIntents(transaction, tenantId, listing, skuId, wanted);
-      return new Map(wanted.map((push) => [push.warehouseId, push.desired]));
-    });
-    if (pushes.size === 0) return true;
-    crashPoint("offer: push intended, channel not told");
-    // Every warehouse of the SKU must be listed; those that need nothing are told what they show.
-    const [result] = await channel.setAvailable(
-      { tenantId, shopId: listing.shopId },
-      listing.channelProductId,
-      theirs.map(({ warehouseId, available }) => ({
-        channelSkuId: listing.channelSkuId,
-        warehouseId,
-        available: pushes.get(warehouseId) ?? available,
-      })),
+    const pushes = await withTenant(db, shop.tenantId, (transaction) =>
+      intendPushes(transaction, shop.tenantId, questions, byListing),
     );
-    crashPoint("offer: channel told, intent open");
-    if (result?.ok === false) {
-      const outcome = `${result.message} (${result.channelCode})`;
-      await withTenant(db, tenantId, async (transaction) => {
-        await closePushIntents(transaction, listing, "refused", outcome);
-        await setSyncStatus(transaction, skuId, "failed");
-      });
-      throw ApplicationFailure.create({ type: "push_refused", message: outcome, nextRetryDelay: "30s" });
-    }
-    return false;
+    return questions.map(({ listing }) => {
+      const own = pushes.filter(({ seen }) => seen.listing.listingId === listing.listingId);
+      if (own.length === 0) return { levels: null };
+      // Every warehouse of the SKU must be listed; those that need nothing are told what they show.
+      const desired = new Map(own.map((push) => [push.seen.warehouseId, push.desired]));
+      const seen = byListing.get(listing.listingId) ?? [];
+      return {
+        levels: seen.map(({ warehouseId, available }) => ({
+          warehouseId,
+          available: desired.get(warehouseId) ?? available,
+        })),
+      };
+    });
   }
 
-  async function settleListing(tenantId: TenantId, skuId: SkuId, listing: Listing): Promise<void> {
+  /** One call for all SKUs of a product that are pushed now. */
+  async function pushMany(
+    lane: string,
+    pushes: readonly Pushed[],
+  ): Promise<readonly ItemResult<ChannelSkuId>[]> {
+    const { shop, priority } = laneOf(lane);
+    const [first] = pushes;
+    if (first === undefined) return [];
+    const { channelProductId } = first.listing;
+    const results = await channel.setAvailable(
+      shop,
+      channelProductId,
+      pushes.flatMap(({ listing, levels }) =>
+        levels.map((level) => ({ channelSkuId: listing.channelSkuId, ...level })),
+      ),
+      priority,
+    );
+    return pushes.map(
+      ({ listing }) =>
+        results.find(({ key }) => key === listing.channelSkuId) ?? { key: listing.channelSkuId, ok: true },
+    );
+  }
+
+  const compare = createCoalescer<Question, Verdict>({
+    itemsMaximum: listingsPerReadMaximum,
+    callsMaximum: readsAtOnce,
+    lingerMilliseconds,
+    send: compareMany,
+  });
+  const push = createCoalescer<Pushed, ItemResult<ChannelSkuId>>({
+    itemsMaximum: skusPerPushMaximum,
+    callsMaximum: pushesAtOnce,
+    lingerMilliseconds,
+    send: pushMany,
+  });
+
+  /** @returns the channel's words when it has refused the number. */
+  async function tell(tenantId: TenantId, pushed: Pushed): Promise<string | null> {
+    crashPoint("offer: push intended, channel not told");
+    const { listing } = pushed;
+    const lane = laneFor(tenantId, listing);
+    const result = await push(`${lane} ${listing.channelProductId}`, pushed).catch(async (error: unknown) => {
+      await lookAgainWhenUnclear(tenantId, listing.skuId, error);
+      throw error;
+    });
+    crashPoint("offer: channel told, intent open");
+    if (result.ok) return null;
+    const refusal = `${result.message} (${result.channelCode})`;
+    await withTenant(db, tenantId, (transaction) =>
+      closePushIntents(transaction, [listing.listingId], "refused", refusal),
+    );
+    return refusal;
+  }
+
+  /** A call without an answer may take effect after a newer one. The next comparison finds that, so there must be one. */
+  async function lookAgainWhenUnclear(tenantId: TenantId, skuId: SkuId, error: unknown): Promise<void> {
+    if (!(error instanceof ChannelFailure) || !error.effectUnknown) return;
+    const times = [secondLookTimeFor(Date.now()), comparisonTimeFor(Date.now())];
+    await withTenant(db, tenantId, (transaction) =>
+      appendToOutbox(
+        transaction,
+        tenantId,
+        times.map((time) => ({
+          kind: "push_offer" as const,
+          key: `${skuId}/unclear push/${time}`,
+          payload: { skuId },
+          notBefore: new Date(time).toISOString(),
+        })),
+      ),
+    );
+  }
+
+  /** Rounds of comparing and telling, until the listing shows what it should. */
+  async function settleListing(tenantId: TenantId, listing: Listing, causedAt: string | null): Promise<void> {
+    let refusal: string | null = null;
     for (let round = 0; round < roundsMaximum; round += 1) {
-      if (await settle(tenantId, skuId, listing)) return;
+      const { levels } = await compare(laneFor(tenantId, listing), { listing, causedAt });
+      if (levels === null) return;
+      const refused = await tell(tenantId, { listing, levels });
+      // Once is the channel's own trouble as often as not; the same words twice are meant.
+      if (refused !== null && refusal !== null) throw await markRefused(tenantId, listing, refused);
+      refusal = refused;
     }
     throw ApplicationFailure.create({
       type: "offer_unsettled",
@@ -89,32 +172,133 @@ export function createOfferActivities({ db, channel }: ActivityDependencies) {
     });
   }
 
+  async function markRefused(
+    tenantId: TenantId,
+    listing: Listing,
+    refusal: string,
+  ): Promise<ApplicationFailure> {
+    await withTenant(db, tenantId, (transaction) => setListingStates(transaction, [listing], "failed"));
+    return ApplicationFailure.create({ type: "push_refused", message: refusal, nextRetryDelay: "30s" });
+  }
+
   return {
     /**
      * Brings every listing of a SKU to the number it should show: reads the channel's numbers, compares totals, writes the
-     * intent down, pushes, and reads back until they agree. One shop's trouble keeps no other listing from being told.
+     * intent down, pushes, and reads back until they agree. Listings are settled side by side: one shop's trouble keeps no
+     * other from being told. What many SKUs of a shop ask at the same time goes as few calls.
+     *
+     * @param asked.causedAt ISO time of the change that this makes good; for the measured delay.
      */
     async pushOffer({
       tenantId,
       skuId,
+      causedAt = null,
     }: {
       readonly tenantId: TenantId;
       readonly skuId: SkuId;
+      readonly causedAt?: string | null;
     }): Promise<void> {
       const listings = await withTenant(db, tenantId, (transaction) => findListings(transaction, skuId));
-      const failures: unknown[] = [];
-      for (const listing of listings) {
-        await settleListing(tenantId, skuId, listing).catch((error: unknown) => failures.push(error));
-      }
-      crashPoint("offer: settled, not marked");
-      const [failure] = failures;
-      const refused = failure instanceof ChannelFailure && failure.kind === "refused";
-      if (failure === undefined || refused) {
-        await withTenant(db, tenantId, (transaction) =>
-          setSyncStatus(transaction, skuId, refused ? "failed" : "synced"),
-        );
-      }
-      if (failure !== undefined) throw asActivityFailure(failure);
+      const outcomes = await Promise.allSettled(
+        listings
+          .filter(({ paused }) => !paused)
+          .map(async (listing) => {
+            try {
+              await settleListing(tenantId, listing, causedAt);
+            } catch (error) {
+              if (error instanceof ChannelFailure && error.kind === "refused") {
+                await withTenant(db, tenantId, (transaction) =>
+                  setListingStates(transaction, [listing], "failed"),
+                );
+              }
+              throw error;
+            }
+          }),
+      );
+      crashPoint("offer: settled, not answered");
+      const failed = outcomes.find((outcome) => outcome.status === "rejected");
+      if (failed !== undefined) throw asActivityFailure(failed.reason);
     },
   };
+}
+
+/** A listing, and the numbers of all its warehouses. */
+interface Pushed {
+  readonly listing: Listing;
+  readonly levels: NonNullable<Verdict["levels"]>;
+}
+
+/** What is asked of one shop with one urgency goes together: a SKU that sells like mad waits for no other. */
+function laneFor(tenantId: TenantId, { shopId, viral }: Listing): string {
+  return `${tenantId} ${shopId} ${viral ? 2 : 3}`;
+}
+
+function laneOf(lane: string): { readonly shop: ShopKey; readonly priority: CallPriority } {
+  const [tenantId = "", shopId = "", priority] = lane.split(" ");
+  return {
+    shop: { tenantId: asId<"Tenant">(tenantId), shopId: asId<"Shop">(shopId) },
+    priority: priority === "2" ? 2 : 3,
+  };
+}
+
+/**
+ * What the channel said of one listing. Units that are locked for a campaign or a creator are told of the SKU as a whole: the
+ * warehouses with the most for sale have them.
+ */
+export function observationsOf(listing: Listing, stock: readonly ChannelStock[]): readonly Observation[] {
+  const levels = stock
+    .filter(({ channelSkuId }) => channelSkuId === listing.channelSkuId)
+    .sort((one, other) => other.available - one.available);
+  let toPlace = (levels[0]?.campaign ?? 0) + (levels[0]?.creator ?? 0);
+  return levels.map(({ warehouseId, available, committed, campaign, creator }) => {
+    const locked = Math.min(toPlace, available);
+    toPlace -= locked;
+    return { listing, warehouseId, available, committed, locked, campaign, creator };
+  });
+}
+
+/** Decides about all listings in one transaction, and writes down what follows. */
+async function intendPushes(
+  transaction: TenantTransaction,
+  tenantId: TenantId,
+  questions: readonly Question[],
+  byListing: ReadonlyMap<string, readonly Observation[]>,
+): Promise<readonly IntendedPush[]> {
+  await beginComparison(
+    transaction,
+    questions.map(({ listing }) => listing.skuId),
+  );
+  const ours = await getOurNumbers(transaction, [...byListing.keys()]);
+  const causes = new Map(questions.map(({ listing, causedAt }) => [listing.listingId, causedAt]));
+  const pushes = [...byListing.values()].flat().flatMap((seen): IntendedPush[] => {
+    const { listingId } = seen.listing;
+    const cell = ours.get(cellKey(listingId, seen.warehouseId));
+    const decision = cell === undefined ? null : decideOffer(cell.ours, seen, cell.cap);
+    return decision?.push === true
+      ? [{ seen, desired: decision.available, causedAt: causes.get(listingId) ?? null }]
+      : [];
+  });
+  const agrees = (seen: Observation): boolean => {
+    const cell = ours.get(cellKey(seen.listing.listingId, seen.warehouseId));
+    return cell === undefined || showsWhatItShould(cell.ours, seen, cell.cap);
+  };
+  const differing = new Set(pushes.map(({ seen }) => seen.listing.listingId));
+  const settled = questions
+    .map(({ listing }) => listing)
+    .filter(({ listingId }) => !differing.has(listingId));
+  await closePushIntents(
+    transaction,
+    settled.map(({ listingId }) => listingId),
+    "confirmed",
+    "read back",
+  );
+  await closeDrifts(
+    transaction,
+    settled
+      .filter(({ listingId }) => byListing.get(listingId)?.every(agrees) === true)
+      .map(({ listingId }) => listingId),
+  );
+  await setListingStates(transaction, settled, "synced");
+  if (pushes.length > 0) await openPushIntents(transaction, tenantId, pushes);
+  return pushes;
 }

@@ -7,6 +7,7 @@ import {
   type SkuId,
   type TenantId,
 } from "../domain/ids.ts";
+import { markOfferPending } from "./offers.ts";
 import { appendToOutbox } from "./outbox.ts";
 import { applyInTransaction } from "./stock.ts";
 import type { TenantTransaction } from "./tenant.ts";
@@ -67,8 +68,36 @@ export async function takeInListing(
       { kind: "open", listingId: listing.id, locationId, quantity },
     ]);
   }
+  if (!isNew) await shareStock(transaction, tenantId, skuId, listing.id);
   await wakeOrdersWith(transaction, tenantId, shopId, listed.channelSkuId);
   return { skuId, isNew: true };
+}
+
+/** A SKU that another shop sells too: from now on what one of them sells is told to the other, and their numbers are now. */
+async function shareStock(
+  transaction: TenantTransaction,
+  tenantId: TenantId,
+  skuId: SkuId,
+  listingId: string,
+): Promise<void> {
+  await transaction
+    .updateTable("skus")
+    .set({ sold_in_several_shops: true })
+    .where("id", "=", skuId)
+    .where(
+      (of) =>
+        of
+          .selectFrom("listings")
+          .where("sku_id", "=", skuId)
+          .select(({ fn }) => fn.count("shop_id").distinct().as("shops")),
+      ">",
+      1,
+    )
+    .execute();
+  await markOfferPending(transaction, skuId);
+  await appendToOutbox(transaction, tenantId, [
+    { kind: "push_offer", key: `${skuId}/listed/${listingId}`, payload: { skuId } },
+  ]);
 }
 
 /** Orders that were held because they name this SKU can go on. */

@@ -11,92 +11,190 @@ import {
 import { channelStatuses } from "../domain/order/channel-order.ts";
 import { isHandedOver } from "../domain/order/transitions.ts";
 import { clocksApartMilliseconds } from "../domain/shop/clocks.ts";
-import type { ChannelNumbers, OurNumbers } from "../domain/stock/offer.ts";
-import type { TenantTransaction } from "./tenant.ts";
+import {
+  bufferOf,
+  type ChannelNumbers,
+  type ListingState,
+  type OurNumbers,
+  syncStatusOf,
+} from "../domain/stock/offer.ts";
+import { currentTenant, type TenantTransaction } from "./tenant.ts";
 
 /** One SKU as sold in one shop. */
 export interface Listing {
   readonly listingId: string;
+  readonly skuId: SkuId;
   readonly shopId: ShopId;
   readonly channelProductId: ChannelProductId;
   readonly channelSkuId: ChannelSkuId;
   readonly warehouseIds: readonly ChannelWarehouseId[];
+  /** Nothing is pushed of its SKU until a person lets it. */
+  readonly paused: boolean;
+  /** Its SKU sells so fast that it goes first. */
+  readonly viral: boolean;
 }
 
-export async function findListings(
-  transaction: TenantTransaction,
-  skuId: SkuId,
-): Promise<readonly Listing[]> {
-  const rows = await transaction
-    .selectFrom("listings")
-    .where("sku_id", "=", skuId)
-    .orderBy("id")
-    .select(["id", "shop_id", "channel_product_id", "channel_sku_id", "warehouse_ids"])
-    .execute();
-  return rows.map((row) => ({
+interface ListingRow {
+  readonly id: string;
+  readonly sku_id: string;
+  readonly shop_id: string;
+  readonly channel_product_id: string;
+  readonly channel_sku_id: string;
+  readonly warehouse_ids: string[];
+  readonly paused: boolean;
+  readonly viral: boolean;
+}
+
+function listingOf(row: ListingRow): Listing {
+  return {
     listingId: row.id,
+    skuId: asId<"Sku">(row.sku_id),
     shopId: asId<"Shop">(row.shop_id),
     channelProductId: asId<"ChannelProduct">(row.channel_product_id),
     channelSkuId: asId<"ChannelSku">(row.channel_sku_id),
     warehouseIds: row.warehouse_ids.map((id) => asId<"ChannelWarehouse">(id)),
-  }));
+    paused: row.paused,
+    viral: row.viral,
+  };
+}
+
+const listingColumns = sql`listing.id, listing.sku_id, listing.shop_id, listing.channel_product_id,
+  listing.channel_sku_id, listing.warehouse_ids, sku.sync_paused_at is not null as paused,
+  exists (select from sku_demand as demand where demand.tenant_id = sku.tenant_id and demand.sku_id = sku.id
+    and demand.viral_since is not null) as viral`;
+
+/** Where a SKU is sold. */
+export async function findListings(
+  transaction: TenantTransaction,
+  skuId: SkuId,
+): Promise<readonly Listing[]> {
+  const { rows } = await sql<ListingRow>`
+    select ${listingColumns}
+    from listings as listing join skus as sku on sku.tenant_id = listing.tenant_id and sku.id = listing.sku_id
+    where listing.sku_id = ${skuId} order by listing.id`.execute(transaction);
+  return rows.map(listingOf);
+}
+
+/** A shop's listings in the order of their ids, after one of them; of one SKU alone when it is named. */
+export async function pageListings(
+  transaction: TenantTransaction,
+  shopId: ShopId,
+  {
+    after,
+    skuId,
+    limit,
+  }: { readonly after: string | null; readonly skuId: SkuId | null; readonly limit: number },
+): Promise<readonly Listing[]> {
+  const { rows } = await sql<ListingRow>`
+    select ${listingColumns}
+    from listings as listing join skus as sku on sku.tenant_id = listing.tenant_id and sku.id = listing.sku_id
+    where listing.shop_id = ${shopId}
+      and ${after === null ? sql`true` : sql`listing.id > ${after}::uuid`}
+      and ${skuId === null ? sql`true` : sql`listing.sku_id = ${skuId}`}
+    order by listing.id limit ${limit}`.execute(transaction);
+  return rows.map(listingOf);
 }
 
 /** While an order is in one of these, the channel counts its units as committed, whether they have left us or not. */
 const stillCommitted = channelStatuses.filter((status) => status !== "cancelled" && !isHandedOver(status));
+/** No carrier takes so long to fetch a parcel; what is shipped longer is not looked at. */
+const underWayDays = 60;
+
+/** Our side of a listing at one warehouse, and the most that the listing may show. */
+export interface OurCell {
+  readonly ours: OurNumbers;
+  readonly cap: number;
+}
+
+/** Names a listing at a warehouse. */
+export function cellKey(listingId: string, warehouseId: string): string {
+  return `${listingId} ${warehouseId}`;
+}
 
 /**
- * Our numbers of a SKU at the location behind each of a listing's warehouses. Units are under way from our `ship` until the
- * order's news say that the carrier has them, which is when the channel deducts them.
+ * Our numbers of listings at the location behind each of their warehouses, by `cellKey`. Units are under way from our `ship`
+ * until the order's news say that the carrier has them, which is when the channel deducts them.
  */
 export async function getOurNumbers(
   transaction: TenantTransaction,
-  listing: Listing,
-  skuId: SkuId,
-): Promise<ReadonlyMap<ChannelWarehouseId, OurNumbers>> {
+  listingIds: readonly string[],
+): Promise<ReadonlyMap<string, OurCell>> {
   const { rows } = await sql<{
+    listing_id: string;
     channel_warehouse_id: string;
-    current_stock: number;
-    reserved_stock: number;
+    on_hand: number;
+    reserved: number;
+    reserved_here: number;
     under_way: number;
     buffer: number;
+    buffer_percent: number;
+    adaptive: number;
+    cap: number;
   }>`
-    select warehouse.channel_warehouse_id, coalesce(level.current_stock, 0) as current_stock,
-      coalesce(level.reserved_stock, 0) as reserved_stock, sku.buffer,
+    select listing.id as listing_id, warehouse.channel_warehouse_id, listing.cap,
+      coalesce(level.current_stock, 0) as on_hand, coalesce(level.reserved_stock, 0) as reserved,
+      coalesce(listing.buffer, sku.buffer) as buffer,
+      coalesce(listing.buffer_percent, sku.buffer_percent) as buffer_percent,
+      case when sku.sold_in_several_shops then coalesce(demand.adaptive_buffer, 0) else 0 end as adaptive,
+      (select coalesce(sum(reservation.quantity), 0)::integer
+         from reservations as reservation
+         where reservation.tenant_id = warehouse.tenant_id and reservation.sku_id = sku.id
+           and reservation.location_id = warehouse.location_id and reservation.state = 'held'
+           and starts_with(reservation.order_ref, warehouse.shop_id::text || '/')
+      ) as reserved_here,
       (select coalesce(sum(reservation.quantity), 0)::integer
          from reservations as reservation
          join orders on orders.tenant_id = reservation.tenant_id and orders.order_ref = reservation.order_ref
          where reservation.tenant_id = warehouse.tenant_id and reservation.sku_id = sku.id
            and reservation.location_id = warehouse.location_id
            and reservation.state = 'shipped' and reservation.reversed_at is null
+           and reservation.resolved_at > now() - make_interval(days => ${underWayDays})
            and orders.shop_id = warehouse.shop_id
            and orders.channel_status = any (${stillCommitted}::text[])
       ) as under_way
-    from shop_warehouses as warehouse
-    join skus as sku on sku.tenant_id = warehouse.tenant_id and sku.id = ${skuId}
+    from listings as listing
+    join skus as sku on sku.tenant_id = listing.tenant_id and sku.id = listing.sku_id
+    join shop_warehouses as warehouse on warehouse.tenant_id = listing.tenant_id
+      and warehouse.shop_id = listing.shop_id and warehouse.channel_warehouse_id = any (listing.warehouse_ids)
     left join stock_levels as level on level.tenant_id = warehouse.tenant_id and level.sku_id = sku.id
       and level.location_id = warehouse.location_id
-    where warehouse.shop_id = ${listing.shopId} and warehouse.channel_warehouse_id = any (${[...listing.warehouseIds]})
+    left join sku_demand as demand on demand.tenant_id = sku.tenant_id and demand.sku_id = sku.id
+    where listing.id = any (${[...listingIds]}::uuid[])
   `.execute(transaction);
   return new Map(
     rows.map((row) => [
-      asId<"ChannelWarehouse">(row.channel_warehouse_id),
+      cellKey(row.listing_id, row.channel_warehouse_id),
       {
-        onHand: row.current_stock,
-        reserved: row.reserved_stock,
-        underWay: row.under_way,
-        buffer: row.buffer,
+        cap: row.cap,
+        ours: {
+          onHand: row.on_hand,
+          reserved: row.reserved,
+          reservedElsewhere: Math.max(0, row.reserved - row.reserved_here),
+          underWay: row.under_way,
+          buffer: bufferOf({
+            units: row.buffer,
+            percent: row.buffer_percent,
+            adaptive: row.adaptive,
+            onHand: row.on_hand,
+          }),
+        },
       },
     ]),
   );
 }
 
 /**
- * Opens a transaction in which a SKU's offer is compared. What was observed before it is seen by all news of hand-overs that
- * it does not see itself (`findComparedSince`): of a comparison and such news one always knows of the other.
+ * Opens a transaction in which SKUs' offers are compared. What was observed before it is seen by all news of hand-overs that
+ * it does not see itself (`findComparedSince`): of a comparison and such news one always knows of the other. Both take the
+ * SKUs in one order, so that neither waits for the other in a circle.
  */
-export async function beginComparison(transaction: TenantTransaction, skuId: SkuId): Promise<void> {
-  await sql`select pg_advisory_xact_lock(${comparisonLock(sql.val(skuId))})`.execute(transaction);
+export async function beginComparison(
+  transaction: TenantTransaction,
+  skuIds: readonly SkuId[],
+): Promise<void> {
+  await sql`select pg_advisory_xact_lock(${comparisonLock(sql.ref("sku_id"))}) from (
+    select distinct sku_id from unnest(${[...skuIds]}::text[]) as given (sku_id) order by sku_id
+  ) as skus`.execute(transaction);
 }
 
 /**
@@ -113,7 +211,7 @@ export async function findComparedSince(
   const since = new Date(Date.parse(unchangedAt) - clocksApartMilliseconds).toISOString();
   // Comparisons under way are waited for here, and seen by the statement after it.
   await sql`select pg_advisory_xact_lock_shared(${comparisonLock(sql.ref("sku_id"))}) from (
-    select distinct sku_id from order_lines where order_id = ${orderId} and sku_id is not null
+    select distinct sku_id::text from order_lines where order_id = ${orderId} and sku_id is not null order by sku_id
   ) as skus`.execute(transaction);
   const rows = await transaction
     .selectFrom("order_lines")
@@ -137,13 +235,17 @@ function comparisonLock(skuId: Expression<string | null>) {
 }
 
 /** What the channel said of a listing at one warehouse. */
-export type Observation = ChannelNumbers & { readonly warehouseId: ChannelWarehouseId };
+export interface Observation extends ChannelNumbers {
+  readonly listing: Listing;
+  readonly warehouseId: ChannelWarehouseId;
+  /** Of the locked units, over all warehouses. */
+  readonly campaign: number;
+  readonly creator: number;
+}
 
 export async function appendObservations(
   transaction: TenantTransaction,
   tenantId: TenantId,
-  listing: Listing,
-  skuId: SkuId,
   observations: readonly Observation[],
 ): Promise<void> {
   if (observations.length === 0) return;
@@ -152,11 +254,13 @@ export async function appendObservations(
     .values(
       observations.map((observation) => ({
         tenant_id: tenantId,
-        listing_id: listing.listingId,
-        sku_id: skuId,
+        listing_id: observation.listing.listingId,
+        sku_id: observation.listing.skuId,
         warehouse_id: observation.warehouseId,
         available: observation.available,
         committed: observation.committed,
+        campaign: observation.campaign,
+        creator: observation.creator,
       })),
     )
     .execute();
@@ -164,62 +268,127 @@ export async function appendObservations(
 
 /** A number about to be pushed, with what it was computed from. */
 export interface IntendedPush {
-  readonly warehouseId: ChannelWarehouseId;
+  readonly seen: Observation;
   readonly desired: number;
-  readonly seen: ChannelNumbers;
+  /** ISO time of what made the number wrong; null: nobody has told, it was found now. */
+  readonly causedAt: string | null;
 }
 
 /**
  * Writes down what is about to be pushed. One push is in flight for a listing and warehouse: one that was left open by an
- * attempt with an unclear outcome is superseded, since the channel has been read anew.
+ * attempt with an unclear outcome is superseded, since the channel has been read anew. Its cause is still not made good, so
+ * the new push inherits the time of it.
  */
 export async function openPushIntents(
   transaction: TenantTransaction,
   tenantId: TenantId,
-  listing: Listing,
-  skuId: SkuId,
   pushes: readonly IntendedPush[],
 ): Promise<void> {
-  await closePushIntents(transaction, listing, "superseded", "read anew");
-  await transaction
-    .insertInto("push_intents")
-    .values(
-      pushes.map((push) => ({
-        tenant_id: tenantId,
-        listing_id: listing.listingId,
-        sku_id: skuId,
-        warehouse_id: push.warehouseId,
-        desired_available: push.desired,
-        available_seen: push.seen.available,
-        committed_seen: push.seen.committed,
-      })),
-    )
-    .execute();
+  const rows = pushes.map(({ seen, desired, causedAt }) => ({
+    listing_id: seen.listing.listingId,
+    sku_id: seen.listing.skuId,
+    warehouse_id: seen.warehouseId,
+    desired_available: desired,
+    available_seen: seen.available,
+    committed_seen: seen.committed,
+    caused_at: causedAt,
+  }));
+  const superseded = await closePushIntents(
+    transaction,
+    pushes.map(({ seen }) => seen.listing.listingId),
+    "superseded",
+    "read anew",
+  );
+  await sql`
+    insert into push_intents (tenant_id, listing_id, sku_id, warehouse_id, desired_available, available_seen,
+      committed_seen, caused_at)
+    select ${tenantId}, given.listing_id, given.sku_id, given.warehouse_id, given.desired_available,
+      given.available_seen, given.committed_seen, coalesce(least(given.caused_at, earlier.caused_at), clock_timestamp())
+    from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as given (listing_id uuid, sku_id uuid, warehouse_id text,
+      desired_available integer, available_seen integer, committed_seen integer, caused_at timestamptz)
+    left join (select listing_id, min(caused_at) as caused_at
+      from jsonb_to_recordset(${JSON.stringify(superseded)}::jsonb) as closed (listing_id uuid, caused_at timestamptz)
+      group by listing_id) as earlier on earlier.listing_id = given.listing_id
+  `.execute(transaction);
 }
 
+/** @returns those that were open, with the times of their causes. */
 export async function closePushIntents(
   transaction: TenantTransaction,
-  listing: Listing,
+  listingIds: readonly string[],
   state: "confirmed" | "refused" | "superseded",
   outcome: string,
-): Promise<void> {
-  await transaction
-    .updateTable("push_intents")
-    .set({ state, outcome: outcome.slice(0, 1_000), closed_at: sql`clock_timestamp()` })
-    .where("listing_id", "=", listing.listingId)
-    .where("state", "=", "open")
-    .execute();
+): Promise<readonly { readonly listing_id: string; readonly caused_at: string }[]> {
+  if (listingIds.length === 0) return [];
+  const { rows } = await sql<{ listing_id: string; caused_at: string }>`
+    update push_intents set state = ${state}, outcome = ${outcome.slice(0, 1_000)}, closed_at = clock_timestamp()
+    where tenant_id = ${currentTenant} and listing_id = any (${[...listingIds]}::uuid[]) and state = 'open'
+    returning listing_id, caused_at
+  `.execute(transaction);
+  return rows;
 }
 
-/** How a SKU stands with its channels, for people. */
-export async function setSyncStatus(
+/** A change of the SKU must be told to its channels. What is worse than to wait for that (failed, drift, paused) stays. */
+export async function markOfferPending(transaction: TenantTransaction, skuId: SkuId): Promise<void> {
+  await sql`
+    with listings_told as (
+      update listings set sync_status = 'pending'
+      where tenant_id = ${currentTenant} and sku_id = ${skuId} and sync_status = 'synced'
+    )
+    update skus set sync_status = 'pending'
+    where tenant_id = ${currentTenant} and id = ${skuId} and sync_status = 'synced'
+  `.execute(transaction);
+}
+
+/** Notes how listings stand with their channel, and with that how their SKUs do. */
+export async function setListingStates(
   transaction: TenantTransaction,
-  skuId: SkuId,
-  status: "synced" | "pending" | "failed",
+  listings: readonly Listing[],
+  state: ListingState["state"],
 ): Promise<void> {
-  await transaction
-    .updateTable("skus")
-    .set({ sync_status: status, ...(status === "synced" ? { last_synced_at: sql`clock_timestamp()` } : {}) })
-    .where("id", "=", skuId)
-    .execute();
+  if (listings.length === 0) return;
+  // The SKU first, as a batch of its stock does: else the two wait for each other.
+  await sql`
+    with locked as materialized (
+      select id from skus
+      where tenant_id = ${currentTenant} and id = any (${listings.map(({ skuId }) => skuId)}::uuid[])
+      order by id for no key update
+    )
+    update listings set sync_status = ${state}
+      ${state === "synced" ? sql`, last_synced_at = clock_timestamp(), missing_since = null` : sql``}
+    from locked
+    where tenant_id = ${currentTenant} and sku_id = locked.id
+      and listings.id = any (${listings.map(({ listingId }) => listingId)}::uuid[])
+  `.execute(transaction);
+  await refreshSyncStatus(
+    transaction,
+    listings.map(({ skuId }) => skuId),
+  );
+}
+
+/** Works out anew how SKUs stand with their channels; called whenever something that it depends on has changed. */
+export async function refreshSyncStatus(
+  transaction: TenantTransaction,
+  skuIds: readonly SkuId[],
+): Promise<void> {
+  if (skuIds.length === 0) return;
+  const { rows } = await sql<{ id: string; paused: boolean; listings: ListingState[] }>`
+    select sku.id, sku.sync_paused_at is not null as paused,
+      (select coalesce(jsonb_agg(jsonb_build_object('state', listing.sync_status, 'drifts', exists (
+          select from stock_drifts as drift
+          where drift.tenant_id = listing.tenant_id and drift.listing_id = listing.id
+            and drift.state in ('open', 'repairing')))), '[]')
+       from listings as listing where listing.tenant_id = sku.tenant_id and listing.sku_id = sku.id) as listings
+    from skus as sku
+    where sku.tenant_id = ${currentTenant} and sku.id = any (${[...new Set(skuIds)].sort()}::uuid[])
+    order by sku.id
+    for no key update of sku
+  `.execute(transaction);
+  const changed = rows.map((row) => ({ id: row.id, status: syncStatusOf(row) }));
+  await sql`
+    update skus set sync_status = given.status,
+      last_synced_at = case when given.status = 'synced' then clock_timestamp() else last_synced_at end
+    from jsonb_to_recordset(${JSON.stringify(changed)}::jsonb) as given (id uuid, status text)
+    where skus.tenant_id = ${currentTenant} and skus.id = given.id
+  `.execute(transaction);
 }

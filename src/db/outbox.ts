@@ -26,6 +26,8 @@ export type ClaimedMessage = OutboxMessage & {
   readonly id: string;
   readonly tenantId: TenantId;
   readonly attempts: number;
+  /** ISO time of the transaction that has caused it. */
+  readonly createdAt: string;
 };
 
 export type MessageToAppend = OutboxMessage & {
@@ -73,7 +75,9 @@ export async function claimOutbox(
   leaseSeconds: number,
   pausedShops: readonly ShopId[] = [],
 ): Promise<readonly ClaimedMessage[]> {
-  const { rows } = await sql<{ id: string; tenant_id: string; attempts: number } & OutboxMessage>`
+  const { rows } = await sql<
+    { id: string; tenant_id: string; attempts: number; created_at: string } & OutboxMessage
+  >`
     with recursive queue as (
       select kind, (
         select for_shop from outbox where done_at is null and kind = wanted.kind order by for_shop limit 1
@@ -114,9 +118,13 @@ export async function claimOutbox(
     update outbox as message
     set leased_until = now() + make_interval(secs => ${leaseSeconds}), attempts = attempts + 1
     from taken where message.id = taken.id
-    returning message.id, tenant_id, kind, payload, attempts
+    returning message.id, tenant_id, kind, payload, attempts, created_at
   `.execute(db);
-  return rows.map(({ tenant_id, ...row }) => ({ ...row, tenantId: asId<"Tenant">(tenant_id) }));
+  return rows.map(({ tenant_id, created_at, ...row }) => ({
+    ...row,
+    tenantId: asId<"Tenant">(tenant_id),
+    createdAt: created_at,
+  }));
 }
 
 const isDue = sql`done_at is null and next_attempt_at <= now() and (leased_until is null or leased_until < now())`;

@@ -32,7 +32,9 @@ export interface AuditSeals {
 
 export interface ChannelObservations {
   available: number;
+  campaign: Generated<number>;
   committed: number;
+  creator: Generated<number>;
   id: Generated<string>;
   listing_id: string;
   observed_at: Generated<string>;
@@ -118,12 +120,18 @@ export interface InventoryTransactions {
 }
 
 export interface Listings {
+  buffer: number | null;
+  buffer_percent: number | null;
+  cap: Generated<number>;
   channel_product_id: string;
   channel_sku_id: string;
   created_at: Generated<string>;
   id: Generated<string>;
+  last_synced_at: string | null;
+  missing_since: string | null;
   shop_id: string;
   sku_id: string;
+  sync_status: Generated<string>;
   tenant_id: string;
   warehouse_ids: string[];
 }
@@ -262,6 +270,7 @@ export interface ProofRuns {
 
 export interface PushIntents {
   available_seen: number;
+  caused_at: Generated<string>;
   closed_at: string | null;
   committed_seen: number;
   created_at: Generated<string>;
@@ -376,17 +385,53 @@ export interface SigningKeys {
   retired_at: string | null;
 }
 
+export interface SkuDemand {
+  adaptive_buffer: Generated<number>;
+  calm_since: string | null;
+  evaluated_at: Generated<string>;
+  recent_per_minute: Generated<number>;
+  sku_id: string;
+  tenant_id: string;
+  usual_per_minute: Generated<number>;
+  viral_since: string | null;
+}
+
 export interface Skus {
   buffer: Generated<number>;
+  buffer_percent: Generated<number>;
   code: string;
   created_at: Generated<string>;
+  drift_rule: Generated<string>;
   id: Generated<string>;
   last_synced_at: string | null;
   low_stock_threshold: Generated<number>;
   name: string;
   product_id: string;
+  sold_in_several_shops: Generated<boolean>;
+  sync_paused_at: string | null;
   sync_status: Generated<string>;
   tenant_id: string;
+}
+
+export interface StockDrifts {
+  cause: string;
+  closed_at: string | null;
+  first_seen_at: Generated<string>;
+  id: Generated<string>;
+  last_seen_at: Generated<string>;
+  listing_id: string;
+  our_total: number;
+  outcome: string | null;
+  repair_reason: string | null;
+  repaired_by: string | null;
+  repaired_how: string | null;
+  sku_id: string;
+  state: string;
+  tenant_id: string;
+  their_available: number | null;
+  their_committed: number | null;
+  units: number;
+  warehouse_id: string;
 }
 
 export interface StockLevels {
@@ -522,7 +567,9 @@ export interface DB {
   shops: Shops;
   shortages: Shortages;
   signing_keys: SigningKeys;
+  sku_demand: SkuDemand;
   skus: Skus;
+  stock_drifts: StockDrifts;
   stock_levels: StockLevels;
   stock_operations: StockOperations;
   stock_transfers: StockTransfers;

@@ -3,7 +3,7 @@ import type { ReservationId, SkuId, TenantId } from "../domain/ids.ts";
 import type { BatchResult } from "../domain/stock/apply-batch.ts";
 import type { ReferenceType } from "../domain/stock/movement.ts";
 import { type Claim, claimOperationId, holdIdOf } from "../domain/stock/operation.ts";
-import { setSyncStatus } from "./offers.ts";
+import { markOfferPending } from "./offers.ts";
 import { appendToOutbox, type MessageToAppend } from "./outbox.ts";
 import { currentTenant, type TenantTransaction } from "./tenant.ts";
 
@@ -19,7 +19,7 @@ export async function writeBatchResult(
   if (result.claims.size > 0) await saveClaims(transaction, tenantId, skuId, result);
   if (result.transfers.length > 0) await saveTransfers(transaction, tenantId, skuId, result);
   if (result.applied.length > 0) await appendOperations(transaction, tenantId, skuId, result);
-  if (result.offerChanged) await setSyncStatus(transaction, skuId, "pending");
+  if (result.offerChanged) await markOfferPending(transaction, skuId);
   await appendToOutbox(transaction, tenantId, [
     ...result.served.map(({ claim }) => ({
       kind: "wake_order" as const,

@@ -24,14 +24,22 @@ export async function lockStockState(
   tenantId: TenantId,
   skuId: SkuId,
   operations: readonly StockOperation[],
-): Promise<StockState> {
-  const levels = await lockNamedLevels(transaction, tenantId, skuId, operations);
+): Promise<LockedStock> {
+  const { levels, soldInSeveralShops } = await lockNamedLevels(transaction, tenantId, skuId, operations);
   const { claims, applied } = await findKnown(transaction, operations);
   await addNextGenerations(transaction, operations, claims);
   const transfers = await findTransfers(transaction, operations);
   const queue = mayFreeUnits(levels, operations) ? await findQueueHead(transaction, skuId) : [];
-  return { levels, claims, applied, transfers, queue, queueContinues: queue.length === queueHeadMaximum };
+  const queueContinues = queue.length === queueHeadMaximum;
+  return { levels, claims, applied, transfers, queue, queueContinues, soldInSeveralShops };
 }
+
+export interface LockedStock extends StockState {
+  /** What one shop sells must be told to the others. */
+  readonly soldInSeveralShops: boolean;
+}
+
+type LockedLevels = Pick<LockedStock, "soldInSeveralShops"> & { readonly levels: Level[] };
 
 /** A location of the seller's that a change by hand names gets a level when the SKU has never lain there. */
 async function lockNamedLevels(
@@ -39,11 +47,11 @@ async function lockNamedLevels(
   tenantId: TenantId,
   skuId: SkuId,
   operations: readonly StockOperation[],
-): Promise<Level[]> {
-  const levels = await lockLevels(transaction, skuId);
-  const known = new Set(levels.map((level) => level.locationId));
+): Promise<LockedLevels> {
+  const locked = await lockLevels(transaction, skuId);
+  const known = new Set(locked.levels.map((level) => level.locationId));
   const named = operations.flatMap(locationsOf).filter((locationId) => !known.has(locationId));
-  if (named.length === 0) return levels;
+  if (named.length === 0) return locked;
   await sql`
     insert into stock_levels (tenant_id, sku_id, location_id)
     select tenant_id, ${skuId}, id from locations where tenant_id = ${tenantId} and id = any (${named}::uuid[])
@@ -67,11 +75,14 @@ function locationsOf(operation: StockOperation): readonly LocationId[] {
 }
 
 /** Locked in one order by everybody: the default location first, then by id. */
-async function lockLevels(transaction: TenantTransaction, skuId: SkuId): Promise<Level[]> {
+async function lockLevels(transaction: TenantTransaction, skuId: SkuId): Promise<LockedLevels> {
   const rows = await transaction
     .selectFrom("stock_levels as level")
     .innerJoin("locations as location", (join) =>
       join.onRef("location.tenant_id", "=", "level.tenant_id").onRef("location.id", "=", "level.location_id"),
+    )
+    .innerJoin("skus as sku", (join) =>
+      join.onRef("sku.tenant_id", "=", "level.tenant_id").onRef("sku.id", "=", "level.sku_id"),
     )
     .where("level.sku_id", "=", skuId)
     .orderBy("location.is_default", "desc")
@@ -83,10 +94,11 @@ async function lockLevels(transaction: TenantTransaction, skuId: SkuId): Promise
       "level.backorder_floor",
       "level.version",
       "level.last_sequence",
+      "sku.sold_in_several_shops",
     ])
     .forUpdate("level")
     .execute();
-  return rows.map((row) => ({
+  const levels = rows.map((row) => ({
     locationId: asId<"Location">(row.location_id),
     onHand: row.current_stock,
     reserved: row.reserved_stock,
@@ -94,6 +106,7 @@ async function lockLevels(transaction: TenantTransaction, skuId: SkuId): Promise
     version: row.version,
     lastSequence: row.last_sequence,
   }));
+  return { levels, soldInSeveralShops: rows.some((row) => row.sold_in_several_shops) };
 }
 
 interface KnownRow {

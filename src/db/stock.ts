@@ -77,8 +77,17 @@ export async function applyInTransaction(
   operations: readonly StockOperation[],
 ): Promise<BatchResult> {
   const state = await lockStockState(transaction, tenantId, skuId, operations);
-  const result = applyBatch(state, operations);
+  const decided = applyBatch(state, operations);
+  const result = state.soldInSeveralShops ? alsoForOtherShops(decided) : decided;
   await writeBatchResult(transaction, tenantId, skuId, result);
   crashPoint("stock: batch written, not committed");
   return result;
+}
+
+/** What one shop has sold or given back is missing from, or back in, what the others may offer. */
+function alsoForOtherShops(result: BatchResult): BatchResult {
+  const changes = result.movements.some(
+    ({ kind }) => kind === "reserve" || kind === "release" || kind === "ship" || kind === "ship_reversed",
+  );
+  return changes ? { ...result, offerChanged: true } : result;
 }

@@ -125,7 +125,7 @@ async function carryOut(dependencies: IntakeDependencies, message: ClaimedMessag
       return;
     }
     case "push_offer":
-      await tellSku(dependencies, message.tenantId, message.payload.skuId);
+      await tellSku(dependencies, message.tenantId, message.payload.skuId, message.createdAt);
       crashPoint("outbox: entity told of the offer, not marked");
       return;
     case "begin_hold":
@@ -194,6 +194,7 @@ async function tellSku(
   { client, queuePrefix }: IntakeDependencies,
   tenantId: TenantId,
   skuId: string,
+  causedAt: string,
 ): Promise<void> {
   const input: SkuInput = {
     tenantId,
@@ -207,7 +208,7 @@ async function tellSku(
     taskQueue: taskQueues(queuePrefix).inventory,
     args: [input],
     signal: offerChanged,
-    signalArgs: [],
+    signalArgs: [{ causedAt }],
     typedSearchAttributes: [{ key: searchAttributes.sku, value: skuId }],
   });
 }

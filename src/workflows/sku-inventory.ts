@@ -32,7 +32,7 @@ export async function skuInventory(input: SkuInput): Promise<void> {
   setHandler(applyOperations, (operations) => sku.apply(operations), {
     validator: (operations: readonly StockOperation[]) => sku.refuseWhenFull(operations),
   });
-  setHandler(offerChanged, () => sku.noteOfferChanged());
+  setHandler(offerChanged, (change) => sku.noteOfferChanged(change?.causedAt));
   await sku.run();
 }
 
@@ -49,6 +49,9 @@ class SkuRun {
   readonly #input: SkuInput;
   #mailbox: Request[] = [];
   #offerPending: boolean;
+  /** The oldest change that no push has made good. */
+  #causedAt: string | undefined;
+  #pushedCausedAt: string | undefined;
   #pushing = false;
   #queueRemains: boolean;
   #closing = false;
@@ -61,6 +64,7 @@ class SkuRun {
     this.#input = input;
     this.#endsAtOnce = input.endsAtOnce ?? false;
     this.#offerPending = input.offerPending ?? false;
+    this.#causedAt = input.offerCausedAt;
     this.#queueRemains = input.queueMayRemain ?? false;
   }
 
@@ -82,8 +86,9 @@ class SkuRun {
     return request.answers ?? [];
   }
 
-  noteOfferChanged(): void {
+  noteOfferChanged(causedAt: string | undefined): void {
     this.#offerPending = true;
+    this.#causedAt = earlierOf(this.#causedAt, causedAt);
     this.#stay();
   }
 
@@ -111,6 +116,7 @@ class SkuRun {
           ...this.#input,
           endsAtOnce: false,
           offerPending: this.#offerPending || this.#pushing,
+          offerCausedAt: earlierOf(this.#pushedCausedAt, this.#causedAt),
         });
       }
       if (this.#offerPending || this.#pushing) {
@@ -185,8 +191,20 @@ class SkuRun {
       this.#offerPending = false;
       this.#pushing = true;
       const { tenantId, skuId } = this.#input;
-      await channel.pushOffer({ tenantId, skuId }).catch(() => undefined);
+      const causedAt = this.#causedAt;
+      this.#causedAt = undefined;
+      this.#pushedCausedAt = causedAt;
+      await channel
+        .pushOffer({ tenantId, skuId, ...(causedAt === undefined ? {} : { causedAt }) })
+        .catch(() => undefined);
       this.#pushing = false;
+      this.#pushedCausedAt = undefined;
     }
   }
+}
+
+/** ISO times of one form sort as text. */
+function earlierOf(one: string | undefined, other: string | undefined): string | undefined {
+  if (one === undefined || other === undefined) return one ?? other;
+  return one < other ? one : other;
 }

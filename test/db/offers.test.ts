@@ -47,8 +47,11 @@ async function orderOf(skuId: SkuId): Promise<{ readonly orderId: string; readon
 async function observe(skuId: SkuId): Promise<void> {
   await within(async (transaction) => {
     const [listing] = await findListings(transaction, skuId);
-    const seen = { warehouseId: asId<"ChannelWarehouse">(seededWarehouse), available: 1, committed: 0 };
-    await appendObservations(transaction, shop.tenantId, listing!, skuId, [seen]);
+    const warehouseId = asId<"ChannelWarehouse">(seededWarehouse);
+    const nothingLocked = { locked: 0, campaign: 0, creator: 0 };
+    await appendObservations(transaction, shop.tenantId, [
+      { listing: listing!, warehouseId, available: 1, committed: 0, ...nothingLocked },
+    ]);
   });
 }
 
@@ -78,7 +81,7 @@ describe("of a comparison and the news of a hand-over one always knows of the ot
     const skuId = await seedSku(db, shop, 5);
     const { orderId, changedAt } = await orderOf(skuId);
     const found = await within(async (comparison) => {
-      await beginComparison(comparison, skuId);
+      await beginComparison(comparison, [skuId]);
       const news = within((transaction) => findComparedSince(transaction, orderId, changedAt));
       await untilSomebodyWaits();
       await observe(skuId);
@@ -93,7 +96,7 @@ describe("of a comparison and the news of a hand-over one always knows of the ot
     const order: string[] = [];
     const { comparison } = await within(async (news) => {
       await findComparedSince(news, orderId, changedAt);
-      const begun = within((transaction) => beginComparison(transaction, skuId)).then(() =>
+      const begun = within((transaction) => beginComparison(transaction, [skuId])).then(() =>
         order.push("compared"),
       );
       await untilSomebodyWaits();

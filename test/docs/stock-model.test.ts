@@ -31,14 +31,21 @@ test("the worked example is what the domain does, batch by batch", async () => {
 });
 
 test.each(tableAfter(page, "offers"))(
-  "with %s on hand, %s reserved, %s under way, %s kept back and %s + %s there: %s",
+  "with %s on hand, %s reserved (%s for others), %s under way, %s kept back and %s (%s locked) + %s there: %s",
   (...cells) => {
-    const [onHand, reserved, underWay, buffer, theirAvailable, committed] = cells.map(Number);
+    const [onHand, reserved, elsewhere, underWay, buffer, theirAvailable, locked, committed] =
+      cells.map(Number);
     const decision = decideOffer(
-      { onHand: onHand!, reserved: reserved!, underWay: underWay!, buffer: buffer! },
-      { available: theirAvailable!, committed: committed! },
+      {
+        onHand: onHand!,
+        reserved: reserved!,
+        reservedElsewhere: elsewhere!,
+        underWay: underWay!,
+        buffer: buffer!,
+      },
+      { available: theirAvailable!, locked: locked!, committed: committed! },
     );
-    expect(decision.push ? `push ${decision.available}` : `nothing: ${decision.reason}`).toBe(cells[6]);
+    expect(decision.push ? `push ${decision.available}` : `nothing: ${decision.reason}`).toBe(cells[8]);
   },
 );
 

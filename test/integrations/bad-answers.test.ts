@@ -135,7 +135,7 @@ const calls: readonly (readonly [string, object, (channel: TiktokShop) => Promis
         },
       ],
     },
-    (channel) => channel.setAvailable(shop, asId("1729592969712203232"), [level]),
+    (channel) => channel.setAvailable(shop, asId("1729592969712203232"), [level], 3),
   ],
   [
     "authorised shops",

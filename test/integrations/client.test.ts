@@ -305,10 +305,8 @@ describe("recorded answers", () => {
       warehouseId: asId<"ChannelWarehouse">("7068517275539719942"),
       available: 3,
     });
-    const results = await bed.channel.setAvailable(shop, asId("9"), [
-      level("1729592969712207012"),
-      level("1729592969712207013"),
-    ]);
+    const levels = [level("1729592969712207012"), level("1729592969712207013")];
+    const results = await bed.channel.setAvailable(shop, asId("9"), levels, 3);
     expect(results).toEqual([
       { key: "1729592969712207012", ok: true },
       {

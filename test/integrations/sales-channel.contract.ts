@@ -85,7 +85,7 @@ export function describeSalesChannel(name: string, underTest: () => ChannelUnder
           warehouseId,
           available,
         }));
-        expect(await channel.setAvailable(shop, productId, levels)).toEqual([{ key: sku, ok: true }]);
+        expect(await channel.setAvailable(shop, productId, levels, 3)).toEqual([{ key: sku, ok: true }]);
         const after = await channel.readStock(shop, [sku], 3);
         expect(after.map((each) => each.available)).toEqual(before.map(() => available));
         expect(after.map((each) => each.committed)).toEqual(before.map((each) => each.committed));

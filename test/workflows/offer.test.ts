@@ -110,6 +110,7 @@ test("a push that the channel refuses for its item is failed, with the channel's
   const { intents, status } = await rowsOf(sku.skuId);
   expect(intents.map((intent) => [intent.state, intent.outcome])).toEqual([
     ["refused", "quantity outside limits (12052055)"],
+    ["refused", "quantity outside limits (12052055)"],
   ]);
   expect(status).toBe("failed");
 });

@@ -67,6 +67,9 @@ export interface ChannelStock {
   readonly warehouseId: ChannelWarehouseId;
   readonly available: number;
   readonly committed: number;
+  /** Of the SKU's available units, over all warehouses, those that only a campaign or a creator may sell. */
+  readonly campaign: number;
+  readonly creator: number;
 }
 
 /** A result for one item of a call that carries many. */
@@ -125,6 +128,7 @@ export interface SalesChannel {
       readonly warehouseId: ChannelWarehouseId;
       readonly available: number;
     }[],
+    priority: CallPriority,
   ): Promise<readonly ItemResult<ChannelSkuId>[]>;
 
   /** Orders by number, at most 50. What the channel does not (yet) know is missing from the answer. */

@@ -100,7 +100,7 @@ export function catalogueCalls(
       return stock.flat();
     },
 
-    setAvailable: async (shop, productId, levels) => {
+    setAvailable: async (shop, productId, levels, priority) => {
       if (levels.length === 0) return [];
       const skuIds = [...new Set(levels.map((level) => level.channelSkuId))];
       const { errors } = await client.call(shop, {
@@ -114,7 +114,7 @@ export function catalogueCalls(
               .map((level) => ({ warehouse_id: level.warehouseId, quantity: level.available })),
           })),
         },
-        priority: 3,
+        priority,
         answer: stockUpdateAnswer,
       });
       return skuResults(skuIds, errors);

@@ -120,6 +120,8 @@ export function translateStock(wire: WireStock): readonly ChannelStock[] {
       warehouseId: asId<"ChannelWarehouse">(level.warehouse_id),
       available: level.available_quantity,
       committed: level.committed_quantity,
+      campaign: sku.total_available_inventory_distribution?.campaign_inventory ?? 0,
+      creator: sku.total_available_inventory_distribution?.creator_inventory ?? 0,
     })),
   );
 }

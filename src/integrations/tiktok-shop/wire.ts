@@ -138,11 +138,22 @@ export type WireProduct = z.output<typeof productSchema>;
 
 export const productsAnswer = z.object({ products: unreadList, next_page_token: nextPageToken });
 
+/** Units that are kept for somebody; each entry has a number, whatever else it has. */
+const lockedPool = z
+  .array(z.looseObject({ quantity: count.catch(0) }))
+  .nullish()
+  .catch(null)
+  .transform((entries) => (entries ?? []).reduce((sum, entry) => sum + entry.quantity, 0));
+
 export const stockSchema = z.object({
   product_id: id,
   skus: z.array(
     z.object({
       id,
+      total_available_inventory_distribution: z
+        .looseObject({ campaign_inventory: lockedPool, creator_inventory: lockedPool })
+        .nullish()
+        .catch(null),
       warehouse_inventory: z.array(
         z.object({
           warehouse_id: id,

@@ -1,10 +1,11 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { decideOffer } from "../../../src/domain/stock/offer.ts";
+import { bufferOf, decideOffer, secondLookTimeFor, syncStatusOf } from "../../../src/domain/stock/offer.ts";
 
-const ours = (onHand: number, reserved = 0, underWay = 0, buffer = 0) => ({
+const ours = (onHand: number, reserved = 0, underWay = 0, buffer = 0, reservedElsewhere = 0) => ({
   onHand,
   reserved,
+  reservedElsewhere,
   underWay,
   buffer,
 });
@@ -31,25 +32,93 @@ test.each([
   ["and says nothing when nothing is shown already", ours(500, 500), { available: 0, committed: 1000 }, null],
   ["the buffer stays here", ours(10, 0, 0, 3), { available: 10, committed: 0 }, 7],
   ["the cap binds", ours(200_000), { available: 5, committed: 0 }, 99_999],
+  ["what another shop sold is not offered here", ours(10, 3, 0, 0, 2), { available: 9, committed: 1 }, 7],
+  ["and leaves the own shop's sales alone", ours(10, 3, 0, 0, 2), { available: 7, committed: 1 }, null],
+  [
+    "a campaign keeps its units although fewer are here",
+    ours(2),
+    { available: 6, committed: 0, locked: 4 },
+    4,
+  ],
+  ["a campaign's units are part of the sum", ours(10), { available: 10, committed: 0, locked: 4 }, null],
 ])("%s", (_name, our, their, expected) => {
-  const decision = decideOffer(our, their);
+  const decision = decideOffer(our, { locked: 0, ...their });
   expect(decision.push ? decision.available : null).toBe(expected);
 });
 
-test("what is offered never exceeds what is available here, whatever the channel says", () => {
+test("what is offered never exceeds what is available here or locked there, whatever the channel says", () => {
   fc.assert(
     fc.property(
+      fc.nat(1000),
       fc.nat(1000),
       fc.nat(1000),
       fc.nat(100),
       fc.nat(50),
       fc.nat(1500),
       fc.nat(1500),
-      (onHand, reserved, underWay, buffer, available, committed) => {
-        const decision = decideOffer({ onHand, reserved, underWay, buffer }, { available, committed });
-        if (decision.push)
-          expect(decision.available).toBeLessThanOrEqual(Math.max(0, onHand - reserved - buffer));
+      fc.nat(30),
+      (onHand, reserved, elsewhere, underWay, buffer, available, committed, locked) => {
+        const reservedElsewhere = Math.min(elsewhere, reserved);
+        const decision = decideOffer(
+          { onHand, reserved, reservedElsewhere, underWay, buffer },
+          { available, committed, locked },
+        );
+        if (decision.push) {
+          expect(decision.available).toBeLessThanOrEqual(Math.max(0, locked, onHand - reserved - buffer));
+        }
       },
     ),
+  );
+});
+
+test.each([
+  ["units", { units: 3, percent: 0, adaptive: 0, onHand: 10 }, 3],
+  ["a share of what is there, rounded up", { units: 0, percent: 15, adaptive: 0, onHand: 10 }, 2],
+  ["whichever is more", { units: 1, percent: 50, adaptive: 0, onHand: 10 }, 5],
+  ["on top what others will sell meanwhile", { units: 3, percent: 0, adaptive: 4, onHand: 10 }, 7],
+  ["never more than there is", { units: 30, percent: 0, adaptive: 4, onHand: 10 }, 10],
+])("a buffer is %s", (_name, wanted, expected) => {
+  expect(bufferOf(wanted)).toBe(expected);
+});
+
+test.each([
+  ["synced", false, [{ state: "synced", drifts: false }]],
+  [
+    "pending",
+    false,
+    [
+      { state: "synced", drifts: false },
+      { state: "pending", drifts: false },
+    ],
+  ],
+  [
+    "drift",
+    false,
+    [
+      { state: "pending", drifts: false },
+      { state: "synced", drifts: true },
+    ],
+  ],
+  [
+    "failed",
+    false,
+    [
+      { state: "failed", drifts: false },
+      { state: "synced", drifts: true },
+    ],
+  ],
+  ["paused", true, [{ state: "failed", drifts: true }]],
+  ["synced", false, []],
+] as const)("a SKU is %s as its worst listing is", (expected, paused, listings) => {
+  expect(syncStatusOf({ paused, listings })).toBe(expected);
+});
+
+test("a second look at an unclear push comes three to six seconds later, once for each window", () => {
+  fc.assert(
+    fc.property(fc.nat(1e12), (now) => {
+      const wait = secondLookTimeFor(now) - now;
+      expect(wait).toBeGreaterThan(3_000 - 1);
+      expect(wait).toBeLessThanOrEqual(6_000);
+    }),
   );
 });
