@@ -49,10 +49,12 @@ const layers = {
       "db/signing-keys",
       "db/idempotency-keys",
       "db/audit-log",
+      "db/drifts",
+      "db/offer-settings",
       "db/connection",
       "db/tenant",
     ],
-    why: "the API is thin: it reads read-models, signals workflows, and owns only users, keys and sessions",
+    why: "the API is thin: it reads read-models, signals workflows, and owns only users, keys, sessions and what a person decides about an offer",
   },
   intake: {
     may: ["crash-points", "domain", "db", "integrations/ports", "workflows/messages", "workflows/addressing"],

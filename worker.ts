@@ -62,6 +62,7 @@ const intake: IntakeDependencies = {
   queuePrefix: "",
   timeScale: config.timeScale,
   orderSyncMilliseconds: config.orderSyncMilliseconds,
+  inventorySyncMilliseconds: config.inventorySyncMilliseconds,
 };
 const workers = await startWorkers({
   connection,

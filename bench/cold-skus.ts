@@ -115,6 +115,7 @@ async function prepare(servers: BenchServers, skus: number): Promise<Bed> {
         queuePrefix,
         timeScale: 1,
         orderSyncMilliseconds: 300_000,
+        inventorySyncMilliseconds: 900_000,
       },
     })),
     close: async () => {

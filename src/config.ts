@@ -54,6 +54,8 @@ export interface Config {
   readonly timeScale: number;
   /** Milliseconds between two polls of a shop's orders, scaled; never so few that polling alone would use the budget up. */
   readonly orderSyncMilliseconds: number;
+  /** Milliseconds between two looks at what a shop's listings show, scaled. */
+  readonly inventorySyncMilliseconds: number;
   /** Milliseconds for which a channel that does not answer is spared, scaled. */
   readonly breakerPauseMilliseconds: number;
   /** What the command line logs in with. */
@@ -98,6 +100,9 @@ export function configOrExit<Loaded extends Config>(load: () => Loaded): Loaded 
 }
 
 const neededByProcesses = ["DATABASE_URL", "TIKTOK_SHOP_APP_KEY", "TIKTOK_SHOP_APP_SECRET"] as const;
+
+/** Between two looks at what a shop's listings show; pushes are read back by themselves. */
+const inventorySyncMinutes = 15;
 
 function makeConfig(value: Environment): Config {
   return {
@@ -149,6 +154,10 @@ function makeConfig(value: Environment): Config {
     },
     timeScale: value.TIME_SCALE,
     orderSyncMilliseconds: Math.max(5_000, Math.round(value.INVENTORY_SYNC_INTERVAL / value.TIME_SCALE)),
+    inventorySyncMilliseconds: Math.max(
+      15_000,
+      Math.round((inventorySyncMinutes * 60_000) / value.TIME_SCALE),
+    ),
     breakerPauseMilliseconds: Math.max(1_000, Math.round(60_000 / value.TIME_SCALE)),
     client: {
       apiUrl: value.CREATORFLOW_API_URL ?? null,

@@ -56,7 +56,10 @@ export const crashPoints = {
   "offer: observed, nothing decided": "It is read again.",
   "offer: push intended, channel not told": "The channel is read back before the next push.",
   "offer: channel told, intent open": "The channel is read back and the intent closed.",
-  "offer: settled, not marked": "It is read again and found settled.",
+  "offer: settled, not answered": "It is read again and found settled.",
+  "stock sync: page observed, not compared": "The page is read again; what was observed stays observed.",
+  "stock sync: page compared, not answered":
+    "The page is read again; a drift that is recorded stays one drift.",
   "tokens: refreshed, not saved": "The old refresh token is used once more.",
 } as const satisfies Record<string, string>;
 

@@ -1,4 +1,5 @@
 import type { ActivityDependencies } from "./dependencies.ts";
+import { createInventorySyncActivities } from "./inventory-sync.ts";
 import { createOfferActivities } from "./offer.ts";
 import { createOrderActivities } from "./order.ts";
 import { createOrderSyncActivities } from "./order-sync.ts";
@@ -16,6 +17,7 @@ export function createActivities(dependencies: ActivityDependencies) {
     ...stock,
     ...createShipmentActivities(dependencies),
     ...createOfferActivities(dependencies),
+    ...createInventorySyncActivities(dependencies),
     ...createOrderSyncActivities(dependencies),
   };
 }

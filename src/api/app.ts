@@ -16,6 +16,7 @@ import { describeRoutes, serveDocumentation } from "./plugins/documentation.ts";
 import { limitRequests } from "./plugins/limits.ts";
 import { answerWithProblems, sendProblem } from "./plugins/problems.ts";
 import { authRoutes } from "./routes/auth.ts";
+import { channelRoutes } from "./routes/channel.ts";
 import { deliveryRoutes } from "./routes/deliveries.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { explainRoutes } from "./routes/explain.ts";
@@ -76,6 +77,7 @@ export async function buildApp(dependencies: ApiDependencies): Promise<FastifyIn
   await app.register(inventoryRoutes(dependencies));
   await app.register(explainRoutes(dependencies));
   await app.register(stockMoveRoutes(dependencies));
+  await app.register(channelRoutes(dependencies));
   await app.register(orderRoutes(dependencies));
   await app.register(shopRoutes(dependencies));
   await app.register(deliveryRoutes(dependencies));

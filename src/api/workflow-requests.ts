@@ -1,6 +1,7 @@
 import {
   type Client,
   isGrpcServiceError,
+  WorkflowFailedError,
   WithStartWorkflowOperation,
   WorkflowUpdateRPCTimeoutOrCancelledError,
 } from "@temporalio/client";
@@ -9,11 +10,19 @@ import { setTimeout as pause } from "node:timers/promises";
 import type { ChannelOrderId, ShopId, SkuId, TenantId, UserId } from "../domain/ids.ts";
 import { operationIdOf, type StockAnswer, type StockOperation } from "../domain/stock/operation.ts";
 import { metItsEnd } from "../met-its-end.ts";
-import { orderWorkflowId, priorities, skuWorkflowId, taskQueues } from "../workflows/addressing.ts";
+import {
+  orderWorkflowId,
+  priorities,
+  skuSyncWorkflowId,
+  skuWorkflowId,
+  taskQueues,
+} from "../workflows/addressing.ts";
 import {
   applyOperations,
   type CancelAnswer,
   cancelOrder,
+  type InventorySyncCounts,
+  type InventorySyncInput,
   type OrderInput,
   searchAttributes,
   type SkuInput,
@@ -90,6 +99,63 @@ export async function askOrderToCancel(
         priority: { priorityKey: priorities.fulfilment, fairnessKey: order.tenantId },
       }),
   });
+}
+
+/**
+ * Has a SKU's listings in shops looked at. A look that is under way is joined.
+ *
+ * @returns what was found, all shops together.
+ * @throws Problem `unavailable` when a shop's channel did not answer in time; the look goes on.
+ */
+export async function lookAtListings(
+  { temporal, queuePrefix }: RequestDependencies,
+  tenantId: TenantId,
+  skuId: SkuId,
+  shopIds: readonly ShopId[],
+): Promise<InventorySyncCounts> {
+  const look = async (shopId: ShopId): Promise<InventorySyncCounts> => {
+    const input: InventorySyncInput = {
+      tenantId,
+      shopId,
+      skuId,
+      ...(queuePrefix === "" ? {} : { queuePrefix }),
+    };
+    return await temporal.workflow.execute<(given: InventorySyncInput) => Promise<InventorySyncCounts>>(
+      "tiktokInventorySync",
+      {
+        workflowId: skuSyncWorkflowId(shopId, skuId),
+        taskQueue: taskQueues(queuePrefix).orders,
+        args: [input],
+        workflowIdConflictPolicy: "USE_EXISTING",
+        typedSearchAttributes: [
+          { key: searchAttributes.shop, value: shopId },
+          { key: searchAttributes.sku, value: skuId },
+        ],
+        priority: { priorityKey: priorities.webhooks, fairnessKey: tenantId },
+      },
+    );
+  };
+  const deadline = Date.now() + answerWithinMilliseconds;
+  try {
+    const counts = await temporal.withDeadline(deadline, () => Promise.all(shopIds.map(look)));
+    const sumOf = (of: (each: InventorySyncCounts) => number) =>
+      counts.reduce((sum, each) => sum + of(each), 0);
+    return {
+      compared: sumOf((each) => each.compared),
+      agreed: sumOf((each) => each.agreed),
+      underWay: sumOf((each) => each.underWay),
+      pushed: sumOf((each) => each.pushed),
+      drifting: sumOf((each) => each.drifting),
+    };
+  } catch (error) {
+    if (error instanceof WorkflowFailedError) {
+      throw new Problem("unavailable", "The channel could not be asked: try again later.", {
+        cause: error,
+        retryAfterSeconds: 30,
+      });
+    }
+    throw asProblem(error);
+  }
 }
 
 interface UpdateRequest<Answer, Args extends unknown[]> {

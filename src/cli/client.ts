@@ -89,6 +89,7 @@ export interface ApiClient {
   ): Promise<z.output<Shape>>;
   /** Writes carry an idempotency key of their own, so that a lost answer can be asked for again. */
   post<Shape extends z.ZodType>(route: string, body: object, shape: Shape): Promise<z.output<Shape>>;
+  put<Shape extends z.ZodType>(route: string, body: object, shape: Shape): Promise<z.output<Shape>>;
 }
 
 const answerMilliseconds = 30_000;
@@ -116,12 +117,13 @@ export async function logIn({ apiUrl, email, password }: Surroundings): Promise<
       return request(apiUrl, "GET", search === "" ? route : `${route}?${search}`, { token }, shape);
     },
     post: (route, body, shape) => request(apiUrl, "POST", route, { token, body, key: randomUUID() }, shape),
+    put: (route, body, shape) => request(apiUrl, "PUT", route, { token, body, key: randomUUID() }, shape),
   };
 }
 
 async function request<Shape extends z.ZodType>(
   apiUrl: string,
-  method: "GET" | "POST",
+  method: "GET" | "POST" | "PUT",
   route: string,
   details: { readonly token?: string; readonly body?: object; readonly key?: string },
   shape: Shape,

@@ -1,4 +1,5 @@
 import { Command, CommanderError } from "commander";
+import { addChannelCommands } from "./commands/channel.ts";
 import { addDatabaseCommands } from "./commands/database.ts";
 import { addDeliveryCommands } from "./commands/deliveries.ts";
 import { addOrderCommands } from "./commands/orders.ts";
@@ -23,7 +24,7 @@ export async function runCommandLine(words: readonly string[], context: CommandC
     .showHelpAfterError("Add --help for what it takes.")
     .exitOverride();
   addOrderCommands(program, context);
-  addStockCommands(program, context);
+  addChannelCommands(addStockCommands(program, context), context);
   addDeliveryCommands(program, context);
   addShopCommands(program, context);
   addSimulateCommands(program, context);

@@ -18,4 +18,6 @@ export interface IntakeDependencies {
   readonly timeScale: number;
   /** Milliseconds between two polls of a shop's orders, already scaled; also how far each looks back at least. */
   readonly orderSyncMilliseconds: number;
+  /** Milliseconds between two looks at a shop's listings, already scaled. */
+  readonly inventorySyncMilliseconds: number;
 }

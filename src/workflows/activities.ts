@@ -43,7 +43,9 @@ export function atChannel(
 }
 
 /** Polls of TikTok Shop. One that gets nowhere gives up: the schedule's next begins at the same cursor. */
-export function pollingChannel(queuePrefix: string | undefined): Pick<Activities, "syncChangedOrders"> {
+export function pollingChannel(
+  queuePrefix: string | undefined,
+): Pick<Activities, "syncChangedOrders" | "syncInventoryPage"> {
   return proxyActivities<Activities>({
     taskQueue: taskQueues(queuePrefix).tiktok,
     startToCloseTimeout: "2m",

@@ -18,6 +18,16 @@ export function orderSyncScheduleId(shopId: ShopId): string {
   return `tiktok-orders/${shopId}`;
 }
 
+/** The schedule that looks at a shop's listings. */
+export function inventorySyncScheduleId(shopId: ShopId): string {
+  return `tiktok-inventory/${shopId}`;
+}
+
+/** A look at one SKU's listings in a shop, that somebody has asked for. */
+export function skuSyncWorkflowId(shopId: ShopId, skuId: SkuId): string {
+  return `tiktok-inventory/${shopId}/${skuId}`;
+}
+
 /**
  * Task queues by class of work. Orders and SKU entities have Workers of their own: an order's local activity holds its
  * workflow-task slot while it waits for an entity, and on one Worker the waiting would starve the awaited.

@@ -35,6 +35,8 @@ export interface SkuInput {
   readonly queuePrefix?: string | undefined;
   /** Carried over continue-as-new: an offer that must still be pushed. */
   readonly offerPending?: boolean | undefined;
+  /** Since when, an ISO time; what was under way then counts. */
+  readonly offerCausedAt?: string | undefined;
   /** Units may have been left free for the queue by a run that was lost: an empty batch looks. */
   readonly queueMayRemain?: boolean | undefined;
   /** Nobody is expected to ask again soon: the entity ends as soon as nothing waits, without its idle time. */
@@ -62,8 +64,11 @@ export const applyOperations = defineUpdate<readonly StockAnswer[], [readonly St
   "applyOperations",
 );
 
-/** The SKU's numbers changed otherwise than by a sale: its listings must be compared and pushed. */
-export const offerChanged = defineSignal("offerChanged");
+/**
+ * What a SKU's listings should show has changed: they must be compared and pushed. `causedAt` is the ISO time of the change;
+ * signals of earlier versions say nothing.
+ */
+export const offerChanged = defineSignal<[{ readonly causedAt: string }?]>("offerChanged");
 
 /** Where a poll of changed orders goes on within the channel's listing. */
 export interface OrderSyncPlace {
@@ -92,6 +97,33 @@ export interface OrderSyncInput {
   /** Carried over continue-as-new. */
   readonly place?: OrderSyncPlace | undefined;
   readonly counts?: OrderSyncCounts | undefined;
+}
+
+/** What a look at a shop's listings came to: listings times warehouses. */
+export interface InventorySyncCounts {
+  readonly compared: number;
+  readonly agreed: number;
+  readonly underWay: number;
+  /** Waited for a push that nobody was making; it is made now. */
+  readonly pushed: number;
+  /** Differ, and nothing explains it. */
+  readonly drifting: number;
+}
+
+/** One page's counts, and the listing after which the next one begins; null after the last. */
+export interface InventorySyncStep extends InventorySyncCounts {
+  readonly next: string | null;
+}
+
+export interface InventorySyncInput {
+  readonly tenantId: TenantId;
+  readonly shopId: ShopId;
+  /** Only this SKU's listings. */
+  readonly skuId?: SkuId | undefined;
+  readonly queuePrefix?: string | undefined;
+  /** Carried over continue-as-new. */
+  readonly after?: string | undefined;
+  readonly counts?: InventorySyncCounts | undefined;
 }
 
 /** What an operator can search for in the Temporal Web UI. */

@@ -181,6 +181,7 @@ function fakeWorld(bed: ApiBed, fetched: Map<string, number>, told: Map<string, 
     queuePrefix: "",
     timeScale: 1,
     orderSyncMilliseconds: 300_000,
+    inventorySyncMilliseconds: 900_000,
   } as unknown as IntakeDependencies;
 }
 

@@ -108,6 +108,7 @@ export async function startDemoShop(): Promise<DemoShop> {
     queuePrefix: temporal.taskQueuePrefix,
     timeScale: 1_000,
     orderSyncMilliseconds: 5_000,
+    inventorySyncMilliseconds: 900_000,
   };
   const [shop] = await listShops(dispatcherDb, "connecting");
   if (shop === undefined) throw new Error("The demo shop was not seeded");

@@ -57,6 +57,7 @@ const tell = () =>
       queuePrefix: temporal.taskQueuePrefix,
       timeScale: 1,
       orderSyncMilliseconds: 60_000,
+      inventorySyncMilliseconds: 900_000,
     },
     outboxClasses.workflows,
   );

@@ -21,7 +21,7 @@ export const productsQuery = z.strictObject({
   cursor: cursorSchema,
 });
 
-const productFields = {
+export const productFields = {
   id: uuidSchema.describe("UUID of the SKU"),
   name: z.string(),
   sku: z.string().describe("The seller's own code"),

@@ -8,7 +8,8 @@ import { CommandFailure } from "../failure.ts";
 import { pageSize, wholeNumber } from "../numbers.ts";
 import { shortTime, table } from "../output.ts";
 
-export function addStockCommands(program: Command, context: CommandContext): void {
+/** @returns the command below which more is added. */
+export function addStockCommands(program: Command, context: CommandContext): Command {
   const stock = program.command("stock").description("stock of SKUs");
 
   stock
@@ -47,6 +48,8 @@ export function addStockCommands(program: Command, context: CommandContext): voi
         () => `${code}: ${answer.new_stock_level} on hand, ${answer.available_stock} available.`,
       );
     });
+
+  return stock;
 }
 
 async function showList(api: ApiClient, { output }: CommandContext, limit: string): Promise<void> {

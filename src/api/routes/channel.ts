@@ -1,0 +1,351 @@
+import type { FastifyPluginCallbackZod } from "fastify-type-provider-zod";
+import { z } from "zod";
+import { beginRepair } from "../../db/drifts.ts";
+import { saveOfferSettings, setSyncPaused } from "../../db/offer-settings.ts";
+import {
+  type DriftRow,
+  findDrift,
+  listDrifts,
+  listListingStates,
+  measurePushDelay,
+} from "../../db/read-models/channel.ts";
+import { findSku, type SkuRow } from "../../db/read-models/inventory.ts";
+import { type TenantTransaction, withTenant } from "../../db/tenant.ts";
+import { asId, type SkuId } from "../../domain/ids.ts";
+import {
+  driftsPage,
+  driftsQuery,
+  offerAnswer,
+  type OfferBody,
+  offerBody,
+  pauseAnswer,
+  pushDelayAnswer,
+  pushDelayQuery,
+  repairAnswer,
+  type RepairBody,
+  repairBody,
+  syncAnswer,
+} from "../contract/channel.ts";
+import { idempotencyHeaders, idParameters } from "../contract/common.ts";
+import { largeChangeUnits, mayDo } from "../contract/permissions.ts";
+import { problemResponse } from "../contract/problem.ts";
+import { cutPage, readCursor } from "../cursor.ts";
+import type { ApiDependencies } from "../dependencies.ts";
+import { answerOnce } from "../idempotency.ts";
+import type { Session } from "../auth/access-tokens.ts";
+import { sessionOf } from "../plugins/authentication.ts";
+import { notFound, Problem } from "../problem.ts";
+import { askSku, lookAtListings } from "../workflow-requests.ts";
+
+const tags = ["inventory"];
+const security = [{ accessToken: [] }];
+const driftsCursor = z.tuple([z.uuid()]);
+const driftsShown = 50;
+
+type ChannelDependencies = Pick<ApiDependencies, "db" | "temporal" | "queuePrefix">;
+type RouteApp = Parameters<FastifyPluginCallbackZod>[0];
+
+/** How SKUs stand with their channels. */
+export function channelRoutes(dependencies: ChannelDependencies): FastifyPluginCallbackZod {
+  return (app, _options, done) => {
+    addSync(app, dependencies);
+    addPauseAndResume(app, dependencies);
+    addOfferSettings(app, dependencies);
+    addListDrifts(app, dependencies);
+    addRepairDrift(app, dependencies);
+    addPushDelay(app, dependencies);
+    done();
+  };
+}
+
+function addSync(app: RouteApp, dependencies: ChannelDependencies): void {
+  const { db } = dependencies;
+  app.post(
+    "/api/inventory/products/:id/sync",
+    {
+      config: { permission: "inventory:write" },
+      schema: {
+        operationId: "syncProduct",
+        tags,
+        security,
+        summary: "Look at what a SKU's listings show, now",
+        description:
+          "Compares each listing with what it should show. What only waits for its push is pushed, what nothing explains is a drift.",
+        headers: idempotencyHeaders,
+        params: idParameters,
+        response: { 200: syncAnswer, default: problemResponse },
+      },
+    },
+    async (request, reply) => {
+      const { tenantId } = sessionOf(request);
+      const skuId = asId<"Sku">(request.params.id);
+      const listings = await withTenant(db, tenantId, async (transaction) => {
+        await getSku(transaction, skuId);
+        return await listListingStates(transaction, skuId);
+      });
+      return await answerOnce(db, request, reply, syncAnswer, async () => {
+        const counts = await lookAtListings(
+          dependencies,
+          tenantId,
+          skuId,
+          [...new Set(listings.map((listing) => listing.shop_id))].map((shopId) => asId<"Shop">(shopId)),
+        );
+        return await withTenant(db, tenantId, async (transaction) => {
+          const sku = await getSku(transaction, skuId);
+          const drifts = await listDrifts(transaction, { skuId }, driftsShown, null);
+          return {
+            success: true as const,
+            current_stock: sku.current_stock,
+            available_stock: sku.available_stock,
+            last_sync: sku.last_inventory_sync,
+            inventory_sync_status: sku.inventory_sync_status,
+            compared: counts.compared,
+            agreed: counts.agreed,
+            under_way: counts.underWay,
+            pushed: counts.pushed,
+            drifting: counts.drifting,
+            listings: [...(await listListingStates(transaction, skuId))],
+            drifts: drifts.slice(0, driftsShown),
+          };
+        });
+      });
+    },
+  );
+}
+
+function addPauseAndResume(app: RouteApp, { db }: ChannelDependencies): void {
+  for (const [word, paused, summary] of [
+    ["pause", true, "Stop telling the channels a SKU's numbers"],
+    ["resume", false, "Tell the channels a SKU's numbers again"],
+  ] as const) {
+    app.post(
+      `/api/inventory/products/:id/${word}`,
+      {
+        config: { permission: "inventory:write" },
+        schema: {
+          operationId: `${word}ProductSync`,
+          tags,
+          security,
+          summary,
+          description:
+            "While it is paused its listings keep what they show, sell from it, and are not compared.",
+          headers: idempotencyHeaders,
+          params: idParameters,
+          response: { 200: pauseAnswer, default: problemResponse },
+        },
+      },
+      async (request, reply) => {
+        const { tenantId } = sessionOf(request);
+        const skuId = asId<"Sku">(request.params.id);
+        await withTenant(db, tenantId, (transaction) => getSku(transaction, skuId));
+        return await answerOnce(db, request, reply, pauseAnswer, (effectId) =>
+          withTenant(db, tenantId, async (transaction) => {
+            await setSyncPaused(transaction, tenantId, skuId, paused, effectId);
+            const { inventory_sync_status: status } = await getSku(transaction, skuId);
+            return { success: true as const, inventory_sync_status: status };
+          }),
+        );
+      },
+    );
+  }
+}
+
+function addOfferSettings(app: RouteApp, { db }: ChannelDependencies): void {
+  app.put(
+    "/api/inventory/products/:id/offer",
+    {
+      config: { permission: "inventory:write" },
+      schema: {
+        operationId: "setOffer",
+        tags,
+        security,
+        summary: "What is kept back from a SKU's listings, and the most that they show",
+        description: "What is left out stays as it is. The listings are compared with it at once.",
+        headers: idempotencyHeaders,
+        params: idParameters,
+        body: offerBody,
+        response: { 200: offerAnswer, default: problemResponse },
+      },
+    },
+    async (request, reply) => {
+      const { tenantId } = sessionOf(request);
+      const skuId = asId<"Sku">(request.params.id);
+      await withTenant(db, tenantId, (transaction) => getSku(transaction, skuId));
+      return await answerOnce(db, request, reply, offerAnswer, (effectId) =>
+        withTenant(db, tenantId, async (transaction) => {
+          const saved = await saveOfferSettings(
+            transaction,
+            tenantId,
+            skuId,
+            settingsOf(request.body),
+            effectId,
+          );
+          if (!saved) throw new Problem("refused", "One of the listings is not a listing of this product.");
+          return { success: true as const, listings: [...(await listListingStates(transaction, skuId))] };
+        }),
+      );
+    },
+  );
+}
+
+function settingsOf(body: OfferBody) {
+  return {
+    bufferUnits: body.buffer,
+    bufferPercent: body.buffer_percent,
+    driftRule: body.drift_rule,
+    listings: (body.listings ?? []).map((listing) => ({
+      listingId: listing.listing_id,
+      bufferUnits: listing.buffer,
+      bufferPercent: listing.buffer_percent,
+      cap: listing.cap,
+    })),
+  };
+}
+
+function addListDrifts(app: RouteApp, { db }: ChannelDependencies): void {
+  app.get(
+    "/api/inventory/drifts",
+    {
+      config: { permission: "inventory:read" },
+      schema: {
+        operationId: "listDrifts",
+        tags,
+        security,
+        summary: "Listings that show what nothing explains",
+        description: "With the probable cause and the units; newest first.",
+        querystring: driftsQuery,
+        response: { 200: driftsPage, default: problemResponse },
+      },
+    },
+    async (request) => {
+      const { limit, cursor, state, sku_id: skuId } = request.query;
+      const before = readCursor(cursor, driftsCursor);
+      const rows = await withTenant(db, sessionOf(request).tenantId, (transaction) =>
+        listDrifts(transaction, { state, skuId }, limit, before?.[0] ?? null),
+      );
+      const { page, nextCursor } = cutPage(rows, limit, (row) => [row.id]);
+      return { drifts: [...page], next_cursor: nextCursor };
+    },
+  );
+}
+
+function addRepairDrift(app: RouteApp, dependencies: ChannelDependencies): void {
+  const { db } = dependencies;
+  app.post(
+    "/api/inventory/drifts/:id/repair",
+    {
+      config: { permission: "inventory:write" },
+      schema: {
+        operationId: "repairDrift",
+        tags,
+        security,
+        summary: "Repair a drift",
+        description:
+          "Either the channel is told our number again, or our stock is corrected by the difference, as one movement with the reason. " +
+          "Corrections of more than 100 units need an admin. The drift is closed when the listing is seen to agree.",
+        headers: idempotencyHeaders,
+        params: idParameters,
+        body: repairBody,
+        response: { 200: repairAnswer, default: problemResponse },
+      },
+    },
+    async (request, reply) => {
+      const session = sessionOf(request);
+      const { id } = request.params;
+      const drift = await withTenant(db, session.tenantId, (transaction) => findDrift(transaction, id));
+      if (drift === null) throw notFound("drift");
+      return await answerOnce(db, request, reply, repairAnswer, () =>
+        repair(dependencies, session, drift, request.body),
+      );
+    },
+  );
+}
+
+async function repair(
+  dependencies: ChannelDependencies,
+  session: Session,
+  drift: DriftRow,
+  { how, reason }: RepairBody,
+): Promise<z.output<typeof repairAnswer>> {
+  if (drift.state === "closed")
+    throw new Problem("refused", "The drift is closed: the listing shows what it should.");
+  const skuId = asId<"Sku">(drift.sku_id);
+  const newStockLevel = how === "take_theirs" ? await takeTheirs(dependencies, session, drift, reason) : null;
+  await withTenant(dependencies.db, session.tenantId, (transaction) =>
+    beginRepair(transaction, session.tenantId, { id: drift.id, skuId, how, by: session.userId, reason }),
+  );
+  return { success: true, new_stock_level: newStockLevel };
+}
+
+/** Our stock is corrected by the difference that was found, never set to their number: that would count sales twice. */
+async function takeTheirs(
+  dependencies: ChannelDependencies,
+  session: Session,
+  drift: DriftRow,
+  reason: string,
+): Promise<number> {
+  if (drift.cause === "missing_listing" || drift.location_id === null || drift.observation_id === null) {
+    throw new Problem("refused", "The channel shows nothing that could be taken.");
+  }
+  if (drift.state === "suspected") {
+    throw new Problem(
+      "refused",
+      "News of a hand-over may still explain the difference: wait for the next poll.",
+    );
+  }
+  if (Math.abs(drift.units) > largeChangeUnits && !mayDo(session.role, "inventory:write_large")) {
+    throw new Problem(
+      "permission-denied",
+      `Corrections of more than ${largeChangeUnits} units need an admin: ask one of your admins to make this one.`,
+    );
+  }
+  const answer = await askSku(dependencies, session.tenantId, asId<"Sku">(drift.sku_id), {
+    kind: "correct",
+    correctionId: drift.id,
+    quantity: drift.units,
+    reason,
+    actorId: session.userId,
+    locationId: asId<"Location">(drift.location_id),
+    observationId: drift.observation_id,
+  });
+  if (answer.outcome === "adjusted") return answer.onHand;
+  const why = answer.outcome === "refused" ? answer.reason : answer.outcome;
+  throw new Problem(
+    "refused",
+    why === "below_reserved"
+      ? "Fewer units would remain than are promised to orders: cancel orders first, or push ours."
+      : `The stock refused the correction (${why}).`,
+  );
+}
+
+function addPushDelay(app: RouteApp, { db }: ChannelDependencies): void {
+  app.get(
+    "/api/inventory/push-delay",
+    {
+      config: { permission: "inventory:read" },
+      schema: {
+        operationId: "getPushDelay",
+        tags,
+        security,
+        summary: "How long a change takes to the right number at the channel",
+        description:
+          "From the change here (or the sale in another shop) until the right number was read back, by shop.",
+        querystring: pushDelayQuery,
+        response: { 200: pushDelayAnswer, default: problemResponse },
+      },
+    },
+    async (request) => {
+      const { minutes } = request.query;
+      const shops = await withTenant(db, sessionOf(request).tenantId, (transaction) =>
+        measurePushDelay(transaction, minutes),
+      );
+      return { minutes, shops: [...shops] };
+    },
+  );
+}
+
+async function getSku(transaction: TenantTransaction, skuId: SkuId): Promise<SkuRow> {
+  const sku = await findSku(transaction, skuId);
+  if (sku === null) throw notFound("product");
+  return sku;
+}
