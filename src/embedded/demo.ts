@@ -36,19 +36,24 @@ const credentialsSchema = z.object({
   refreshTokenExpireIn: z.number(),
 });
 
+const shopsSchema = z
+  .array(z.object({ controls: z.string().max(100) }))
+  .min(1)
+  .max(10);
+
 /**
- * Makes the demo seller: three people, and the simulator's shop with its credentials. The worker connects the shop then:
+ * Makes the demo seller: three people, and the simulator's shops with their credentials. The worker connects them then:
  * catalogue, opening stock, open orders. Seeding again only brings passwords and tokens up to date.
  *
  * @returns the e-mail addresses that can log in.
  */
 export async function seedDemo(options: DemoOptions): Promise<{ readonly accounts: readonly string[] }> {
-  const response = await fetch(new URL("/_sim/credentials", options.simulatorUrl), {
-    signal: AbortSignal.timeout(10_000),
-  });
-  if (!response.ok)
-    throw new Error(`The simulator at ${options.simulatorUrl} gives no credentials (${response.status}).`);
-  const credentials = credentialsSchema.parse(await response.json());
+  const simulated = shopsSchema.parse(await ask(options.simulatorUrl, "/_sim/shops"));
+  const shops = await Promise.all(
+    simulated.map(async ({ controls }) =>
+      credentialsSchema.parse(await ask(options.simulatorUrl, `${controls}/_sim/credentials`)),
+    ),
+  );
   const passwordHash = await hash(options.password);
   const db: Database = openDatabase({ url: options.databaseUrl, role: "cf_app", poolSize: 2 });
   try {
@@ -60,21 +65,7 @@ export async function seedDemo(options: DemoOptions): Promise<{ readonly account
         .execute();
       for (const account of accounts)
         await upsertUser(transaction, demoTenantId, { ...account, passwordHash });
-      const shopId = await saveShop(transaction, credentials);
-      await saveCredentials(
-        transaction,
-        options.secretKey,
-        { tenantId: demoTenantId, shopId },
-        {
-          cipher: credentials.shopCipher,
-          tokens: {
-            accessToken: credentials.accessToken,
-            accessTokenExpiresAt: fromSeconds(credentials.accessTokenExpireIn),
-            refreshToken: credentials.refreshToken,
-            refreshTokenExpiresAt: fromSeconds(credentials.refreshTokenExpireIn),
-          },
-        },
-      );
+      for (const shop of shops) await connectShop(transaction, options.secretKey, shop);
     });
   } finally {
     await db.destroy();
@@ -82,10 +73,38 @@ export async function seedDemo(options: DemoOptions): Promise<{ readonly account
   return { accounts: accounts.map((account) => account.email) };
 }
 
-async function saveShop(
+async function ask(simulatorUrl: string, route: string): Promise<unknown> {
+  const response = await fetch(new URL(route, simulatorUrl), { signal: AbortSignal.timeout(10_000) });
+  if (!response.ok)
+    throw new Error(`The simulator at ${simulatorUrl} does not answer ${route} (${response.status}).`);
+  return await response.json();
+}
+
+type Credentials = z.output<typeof credentialsSchema>;
+
+async function connectShop(
   transaction: TenantTransaction,
-  credentials: z.output<typeof credentialsSchema>,
-): Promise<ShopId> {
+  secretKey: Buffer,
+  credentials: Credentials,
+): Promise<void> {
+  const shopId = await saveShop(transaction, credentials);
+  await saveCredentials(
+    transaction,
+    secretKey,
+    { tenantId: demoTenantId, shopId },
+    {
+      cipher: credentials.shopCipher,
+      tokens: {
+        accessToken: credentials.accessToken,
+        accessTokenExpiresAt: fromSeconds(credentials.accessTokenExpireIn),
+        refreshToken: credentials.refreshToken,
+        refreshTokenExpiresAt: fromSeconds(credentials.refreshTokenExpireIn),
+      },
+    },
+  );
+}
+
+async function saveShop(transaction: TenantTransaction, credentials: Credentials): Promise<ShopId> {
   const row = await transaction
     .insertInto("shops")
     .values({

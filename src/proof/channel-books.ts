@@ -17,6 +17,9 @@ export type BookedOrder = z.output<typeof bookedOrderSchema>;
 const bookedStockSchema = z.object({
   skuId: z.string(),
   sellerSku: z.string(),
+  /** Of the available units, those that only a campaign or a creator may sell. */
+  campaignLocked: z.number().int(),
+  creatorLocked: z.number().int(),
   warehouses: z.array(
     z.object({ warehouseId: z.string(), available: z.number().int(), committed: z.number().int() }),
   ),
@@ -33,24 +36,30 @@ const pageSize = 1_000;
 const answerMilliseconds = 30_000;
 
 /**
- * Reads a simulator's books, or null when no simulator answers at the address.
+ * Reads the books of all of a simulator's shops, or null when no simulator answers at the address.
  *
  * @throws Error when one answers and its books cannot be read.
  */
-export async function readChannelBooks(simulatorUrl: string): Promise<ChannelBooks | null> {
-  const credentials = await fetch(new URL("/_sim/credentials", simulatorUrl), {
+export async function readChannelBooks(simulatorUrl: string): Promise<readonly ChannelBooks[] | null> {
+  const listed = await fetch(new URL("/_sim/shops", simulatorUrl), {
     signal: AbortSignal.timeout(answerMilliseconds),
   }).catch(() => null);
-  if (credentials?.ok !== true) return null;
-  const { shopId } = z.object({ shopId: z.string() }).parse(await credentials.json());
-  // Stock first: an order that is placed in between is then missing in neither list of orders.
-  const stock = await readSection(simulatorUrl, "stock", bookedStockSchema);
-  const orders = await readSection(simulatorUrl, "orders", bookedOrderSchema);
-  return { channelShopId: shopId, orders, stock };
+  if (listed?.ok !== true) return null;
+  const books: ChannelBooks[] = [];
+  for (const { shopId, controls } of shopsSchema.parse(await listed.json())) {
+    const ledger = new URL(`${controls}/_sim/ledger`, simulatorUrl);
+    // Stock first: an order that is placed in between is then missing in neither list of orders.
+    const stock = await readSection(ledger, "stock", bookedStockSchema);
+    const orders = await readSection(ledger, "orders", bookedOrderSchema);
+    books.push({ channelShopId: shopId, orders, stock });
+  }
+  return books;
 }
 
+const shopsSchema = z.array(z.object({ shopId: z.string(), controls: z.string() })).max(100);
+
 async function readSection<Item extends z.ZodType>(
-  simulatorUrl: string,
+  ledger: URL,
   section: string,
   item: Item,
 ): Promise<readonly z.output<Item>[]> {
@@ -58,7 +67,7 @@ async function readSection<Item extends z.ZodType>(
   const items: z.output<Item>[] = [];
   let cursor: string | null = "";
   while (cursor !== null) {
-    const url = new URL("/_sim/ledger", simulatorUrl);
+    const url = new URL(ledger);
     url.search = new URLSearchParams({ section, limit: String(pageSize), cursor }).toString();
     const response = await fetch(url, { signal: AbortSignal.timeout(answerMilliseconds) });
     if (!response.ok) throw new Error(`The channel's books (${section}) answered ${response.status}`);

@@ -20,8 +20,33 @@ interface OurOrder {
   }[];
 }
 
-/** Compares every order and every unit in a channel's books with ours. */
-export async function compareWithChannel(
+/** Compares every order and every unit in the books of all shops with ours; what is found of several shops is one result. */
+export async function compareWithChannels(
+  transaction: Transaction<DB>,
+  shops: readonly ChannelBooks[],
+  now: Date,
+): Promise<readonly CheckResult[]> {
+  const results = new Map<string, CheckResult>();
+  for (const books of shops) {
+    for (const result of await compareWithChannel(transaction, books, now)) {
+      const known = results.get(result.check);
+      results.set(
+        result.check,
+        known === undefined
+          ? result
+          : {
+              check: result.check,
+              examined: known.examined + result.examined,
+              violations: [...known.violations, ...result.violations],
+              underWay: [...known.underWay, ...result.underWay],
+            },
+      );
+    }
+  }
+  return [...results.values()];
+}
+
+async function compareWithChannel(
   transaction: Transaction<DB>,
   books: ChannelBooks,
   now: Date,
@@ -151,7 +176,10 @@ function findDoubledEffects(order: BookedOrder): Finding[] {
     : [];
 }
 
-/** An offer above what is available sells a unit twice; one that was just changed is being pushed. */
+/**
+ * An offer above what is available sells a unit twice; one that was just changed is being pushed. Units that the channel has
+ * locked for a campaign or a creator are his, and cannot be taken away.
+ */
 async function compareOffers(transaction: Transaction<DB>, books: ChannelBooks): Promise<readonly Finding[]> {
   const { rows } = await sql<{
     channel_sku_id: string;
@@ -176,18 +204,23 @@ async function compareOffers(transaction: Transaction<DB>, books: ChannelBooks):
   const theirs = new Map(books.stock.flatMap((sku) => cellsOf(sku)));
   return rows.flatMap((row): Finding[] => {
     const offered = theirs.get(`${row.channel_sku_id} ${row.channel_warehouse_id}`);
-    if (offered === undefined || offered <= Math.max(0, row.available)) return [];
+    if (offered === undefined) return [];
+    const mayOffer = Math.max(0, row.available, offered.locked);
+    if (offered.available <= mayOffer) return [];
     return [
       {
         subject: row.code,
-        delta: offered - Math.max(0, row.available),
-        explanation: `${offered} offered there, ${row.available} available here`,
+        delta: offered.available - mayOffer,
+        explanation: `${offered.available} offered there, ${row.available} available here`,
         underWay: row.young,
       },
     ];
   });
 }
 
-function cellsOf(sku: BookedStock): (readonly [string, number])[] {
-  return sku.warehouses.map((cell) => [`${sku.skuId} ${cell.warehouseId}`, cell.available] as const);
+function cellsOf(sku: BookedStock) {
+  const locked = sku.campaignLocked + sku.creatorLocked;
+  return sku.warehouses.map(
+    ({ warehouseId, available }) => [`${sku.skuId} ${warehouseId}`, { available, locked }] as const,
+  );
 }

@@ -2,8 +2,8 @@ import { sql, type Transaction } from "kysely";
 import { setTimeout as wait } from "node:timers/promises";
 import type { Database } from "../db/connection.ts";
 import type { DB } from "../db/schema.generated.ts";
-import { type ChannelBooks, readChannelBooks } from "./channel-books.ts";
-import { compareWithChannel } from "./compare-with-channel.ts";
+import { readChannelBooks } from "./channel-books.ts";
+import { compareWithChannels } from "./compare-with-channel.ts";
 import { type CheckResult, resultOf } from "./finding.ts";
 import { type Invariant, invariants } from "./invariants.ts";
 
@@ -64,7 +64,7 @@ async function recordProof(db: Database, proof: Proof, beganAt: Date): Promise<v
 
 async function proveOnce({ db, simulatorUrl }: ProofOptions): Promise<Proof> {
   // Their books first: what they know by then, and has had its time to travel, must be in our snapshot.
-  const books: ChannelBooks | null = simulatorUrl === null ? null : await readChannelBooks(simulatorUrl);
+  const books = simulatorUrl === null ? null : await readChannelBooks(simulatorUrl);
   const readAt = new Date();
   const checks = await db
     .transaction()
@@ -74,7 +74,7 @@ async function proveOnce({ db, simulatorUrl }: ProofOptions): Promise<Proof> {
       await sql`set local statement_timeout = '10min'`.execute(transaction);
       const results: CheckResult[] = [];
       for (const invariant of invariants) results.push(await check(transaction, invariant));
-      if (books !== null) results.push(...(await compareWithChannel(transaction, books, readAt)));
+      if (books !== null) results.push(...(await compareWithChannels(transaction, books, readAt)));
       return results;
     });
   return {

@@ -21,6 +21,8 @@ export interface SimulatorOptions {
   readonly webhookUrl: string | null;
   readonly ordersPerMinute: number;
   readonly logLevel?: string;
+  /** Whether the seller has a second shop that sells the same units; its controls are below `/second`. */
+  readonly secondShop?: boolean;
 }
 
 export interface Simulator {
@@ -33,13 +35,28 @@ export interface Simulator {
 export async function startSimulator(options: SimulatorOptions): Promise<Simulator> {
   const logger = pino({ name: "simulator", level: options.logLevel ?? "silent" });
   const { timeScale, ordersPerMinute, webhookUrl } = options;
+  const settings = { timeScale, ...(webhookUrl === null ? {} : { webhookUrl }) };
+  // Every answer waits for the books, so a broken disk also shows as an error to each caller.
+  const onBroken = (error: unknown) => logger.error({ err: error }, "a change could not be made or written");
   const simulation = await openSimulation(
     path.join(options.home, "books"),
-    { timeScale, ordersPerMinute, ...(webhookUrl === null ? {} : { webhookUrl }) },
+    { name: "first", appSecret: null },
+    { ...settings, ordersPerMinute },
     logger,
-    // Every answer waits for the books, so a broken disk also shows as an error to each caller.
-    (error) => logger.error({ err: error }, "a change could not be made or written"),
+    onBroken,
   );
+  const second =
+    options.secondShop === true
+      ? await openSimulation(
+          path.join(options.home, "second-books"),
+          { name: "second", appSecret: simulation.books.account.appSecret },
+          // The steady stream is the first shop's; the second sells what it is told.
+          { ...settings, ordersPerMinute: 0 },
+          logger,
+          onBroken,
+        )
+      : null;
+  const stopAll = () => Promise.all([simulation.stop(), second?.stop()]);
   const serverLogger: FastifyBaseLogger = logger;
   const app = Fastify({
     loggerInstance: serverLogger,
@@ -58,8 +75,14 @@ export async function startSimulator(options: SimulatorOptions): Promise<Simulat
     logger.error({ err: error, route: request.routeOptions.url }, "a request failed");
     return reply.code(500).send(envelope(request.id, refusals.internal));
   });
-  registerEndpoints(app, simulation);
-  registerControls(app, simulation);
+  registerEndpoints(app, second === null ? [simulation] : [simulation, second]);
+  registerControls(app, simulation, "");
+  if (second !== null) registerControls(app, second, "/second");
+  app.get("/_sim/shops", () =>
+    [simulation, second].flatMap((shop, place) =>
+      shop === null ? [] : [{ shopId: shop.books.account.shopId, controls: place === 0 ? "" : "/second" }],
+    ),
+  );
   registerPage(app, simulation);
   try {
     const url = await app.listen({ port: options.port, host: options.host ?? "127.0.0.1" });
@@ -67,11 +90,11 @@ export async function startSimulator(options: SimulatorOptions): Promise<Simulat
       url,
       stop: async () => {
         await app.close();
-        await simulation.stop();
+        await stopAll();
       },
     };
   } catch (error) {
-    await simulation.stop();
+    await stopAll();
     throw error;
   }
 }

@@ -190,15 +190,43 @@ const productLines: readonly ProductLine[] = [
   },
 ];
 
-/** The whole demo shop as it stands on its first day. */
-export function demoCatalogue(seed: string) {
-  const warehouse: Warehouse = { id: "7289000000000000011", name: "Leeds Studio", isDefault: true };
+/** The seller's two shops: what only differs between them. Ids rise from their `first` ones. */
+export const demoShops = {
+  first: {
+    shopId: "7495540735365777507",
+    shopCode: "GBLCDEMO77",
+    shopName: "Studio Marlow",
+    warehouse: { id: "7289000000000000011", name: "Leeds Studio", isDefault: true },
+    firstProductId: 1_729_400_000_000_000_003n,
+    firstSkuId: 1_729_500_000_000_000_009n,
+    /** How many numbers of each kind were given out before the shop's first: no two shops give out the same. */
+    numbersBefore: 0,
+  },
+  second: {
+    shopId: "7495540735365790211",
+    shopCode: "GBLCDEMO78",
+    shopName: "Marlow Outlet",
+    warehouse: { id: "7289000000000000987", name: "Leeds Studio (Outlet)", isDefault: true },
+    firstProductId: 1_729_600_000_000_000_011n,
+    firstSkuId: 1_729_700_000_000_000_017n,
+    numbersBefore: 500_000_000,
+  },
+} as const;
+export type DemoShopName = keyof typeof demoShops;
+
+/**
+ * A whole demo shop as it stands on its first day. The second sells the same seller SKUs from the same shelf, under numbers
+ * of its own.
+ */
+export function demoCatalogue(seed: string, name: DemoShopName) {
+  const shop = demoShops[name];
+  const warehouse: Warehouse = shop.warehouse;
   const products: Product[] = [];
   const skus: Sku[] = [];
   for (const line of productLines) {
     for (const [design, designName] of line.designs.entries()) {
       const product = {
-        id: numberedId(1_729_400_000_000_000_003n, products.length),
+        id: numberedId(shop.firstProductId, products.length),
         title: `${designName} ${line.kind}`,
         createTime: 1_767_225_600 + products.length * 3600,
       };
@@ -207,12 +235,14 @@ export function demoCatalogue(seed: string) {
         const sellerSku = `${line.code}-${String(design + 1).padStart(2, "0")}-${code}`;
         const units = draw(seed, `stock/${sellerSku}`, 20, 400);
         skus.push({
-          id: numberedId(1_729_500_000_000_000_009n, skus.length),
+          id: numberedId(shop.firstSkuId, skus.length),
           productId: product.id,
           sellerSku,
           name,
           pricePence: line.pricePence + extraPence,
           reservedForBursts: false,
+          campaignLocked: 0,
+          creatorLocked: 0,
           cells: [openCell(warehouse.id, units)],
         });
       }
@@ -224,9 +254,9 @@ export function demoCatalogue(seed: string) {
       appKey: "6demo7creatorflow",
       sellerId: "7494105284601825101",
       sellerOpenId: "demoSellerOpenId-7Qp2",
-      shopId: "7495540735365777507",
-      shopCode: "GBLCDEMO77",
-      shopName: "Studio Marlow",
+      shopId: shop.shopId,
+      shopCode: shop.shopCode,
+      shopName: shop.shopName,
       region: "GB",
     },
     warehouses: [warehouse],

@@ -2,24 +2,27 @@ import { z } from "zod";
 
 /**
  * What shall go wrong, as it is put to `/_sim/faults`. Every rule says how often: in `percent` of its occasions, drawn
- * from the seed, or at the `next` so many of them. Durations are real milliseconds.
+ * from the seed, or at the `next` so many of them; with `windowMs` only between so many milliseconds after the plan was made.
+ * Durations are real milliseconds.
  */
-
-const often = {
-  percent: z.number().gt(0).max(100).optional(),
-  next: z.number().int().min(1).max(1_000_000).optional(),
-};
-export interface Often {
-  readonly percent?: number | undefined;
-  readonly next?: number | undefined;
-}
-const saysOne = (rule: Often): boolean => (rule.percent === undefined) !== (rule.next === undefined);
-const saysOneMessage = "say either percent or next";
 
 const milliseconds = z.number().int().min(0).max(3_600_000);
 const between = z
   .tuple([milliseconds, milliseconds])
   .refine(([least, most]) => least <= most, "the range ends before it begins");
+
+const often = {
+  percent: z.number().gt(0).max(100).optional(),
+  next: z.number().int().min(1).max(1_000_000).optional(),
+  windowMs: between.optional(),
+};
+export interface Often {
+  readonly percent?: number | undefined;
+  readonly next?: number | undefined;
+  readonly windowMs?: readonly [number, number] | undefined;
+}
+const saysOne = (rule: Often): boolean => (rule.percent === undefined) !== (rule.next === undefined);
+const saysOneMessage = "say either percent or next";
 
 const webhookRules = z.strictObject({
   /** One to `copiesMax` more requests with the same bytes, after the first or at the same time. */
@@ -106,6 +109,8 @@ export type FaultPlan = z.output<typeof faultPlan>;
 export const faultRecord = z.object({
   id: z.literal("faults"),
   plan: faultPlan,
+  /** When it was made; 0 for the empty plan of the first day. */
+  sinceMilliseconds: z.number().int().default(0),
   /** Calls of each endpoint since the plan was made. */
   ordinals: z.record(z.string(), z.number().int()),
   /** What is left of rules with `next`. */

@@ -5,8 +5,8 @@ import type { Books } from "./state.ts";
 
 /**
  * Decides what goes wrong. A decision is drawn from the plan's seed, the rule and what it is about (a notification's id
- * and attempt, a call's number among those of its endpoint, an order's id), never from a clock or from chance: the same
- * seed over the same traffic gives the same faults. What a decision uses up is noted in the books in the batch of what
+ * and attempt, a call's number among those of its endpoint, an order's id), never from chance, and from a clock only where a
+ * rule has a window: the same seed over the same traffic gives the same faults. What a decision uses up is noted in the books in the batch of what
  * it struck, so a kill neither repeats nor forgets the `next` so many.
  */
 export class Faults {
@@ -18,7 +18,7 @@ export class Faults {
 
   /** Puts a plan in force; everything is counted from here. */
   change(plan: FaultPlan): void {
-    this.#books.faults.save({ ...nothing, plan });
+    this.#books.faults.save({ ...nothing, plan, sinceMilliseconds: Date.now() });
   }
 
   describe() {
@@ -110,6 +110,7 @@ export class Faults {
   #strikes(name: string, rule: Often | undefined, key: string): boolean {
     if (rule === undefined) return false;
     const record = this.#record;
+    if (!this.#isOpen(rule.windowMs)) return false;
     const left = record.left[name] ?? rule.next ?? 0;
     if (rule.percent === undefined ? left === 0 : !this.#falls(`${name}/${key}`, rule.percent)) return false;
     this.#books.faults.save({
@@ -118,6 +119,12 @@ export class Faults {
       left: rule.next === undefined ? record.left : { ...record.left, [name]: left - 1 },
     });
     return true;
+  }
+
+  #isOpen(window: Often["windowMs"]): boolean {
+    if (window === undefined) return true;
+    const age = Date.now() - this.#record.sinceMilliseconds;
+    return age >= window[0] && age < window[1];
   }
 
   #falls(name: string, percent: number): boolean {
@@ -144,6 +151,7 @@ export interface StruckCall {
 const nothing: FaultRecord = {
   id: "faults",
   plan: faultPlan.parse({}),
+  sinceMilliseconds: 0,
   ordinals: {},
   left: {},
   injected: {},

@@ -138,6 +138,9 @@ export const skuRecord = z.object({
   pricePence: z.number().int(),
   /** Kept for bursts: the steady stream of orders never sells it. */
   reservedForBursts: z.boolean(),
+  /** Of the available units, those that only a campaign or a creator may sell. */
+  campaignLocked: z.number().int().min(0).default(0),
+  creatorLocked: z.number().int().min(0).default(0),
   cells: z.array(stockCell),
 });
 export type Sku = z.output<typeof skuRecord>;

@@ -12,6 +12,7 @@ const optionsSchema = z.object({
   "time-scale": z.coerce.number().min(1).max(100_000).default(1),
   "webhook-url": z.url({ protocol: /^https?$/ }).optional(),
   "orders-per-minute": z.coerce.number().min(0).max(6_000).default(12),
+  "second-shop": z.enum(["on", "off"]).default("off"),
   "log-level": z.enum(["fatal", "error", "warn", "info", "debug", "trace", "silent"]).default("info"),
 });
 
@@ -25,6 +26,7 @@ function readOptions() {
       "time-scale": text,
       "webhook-url": text,
       "orders-per-minute": text,
+      "second-shop": text,
       "log-level": text,
     },
   });
@@ -52,6 +54,7 @@ async function start(): Promise<void> {
     webhookUrl: options["webhook-url"] ?? null,
     ordersPerMinute: options["orders-per-minute"],
     logLevel: options["log-level"],
+    secondShop: options["second-shop"] === "on",
   }).catch((error: unknown) =>
     fail(
       1,

@@ -1,4 +1,5 @@
 import type { Logger } from "pino";
+import type { DemoShopName } from "./catalogue.ts";
 import { Faults } from "./faults.ts";
 import { Orders } from "./orders.ts";
 import { Scenarios } from "./scenarios.ts";
@@ -18,14 +19,19 @@ export interface Simulation {
   stop(): Promise<void>;
 }
 
-/** Opens the books in a folder and goes on where they ended. A write that fails ends in `onBroken`. */
+/**
+ * Opens a shop's books in a folder and goes on where they ended. A write that fails ends in `onBroken`.
+ *
+ * @param shop which of the demo shops new books get, and the app's secret when another shop has it already.
+ */
 export async function openSimulation(
   folder: string,
+  shop: { readonly name: DemoShopName; readonly appSecret: string | null },
   settings: Parameters<Books["changeSettings"]>[0],
   logger: Logger,
   onBroken: (error: unknown) => void,
 ): Promise<Simulation> {
-  const books = await Books.open(folder);
+  const books = await Books.open(folder, shop.name, shop.appSecret);
   books.changeSettings(settings);
   const scheduler = new Scheduler((action) => {
     try {

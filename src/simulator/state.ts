@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { demoCatalogue, demoSeed } from "./catalogue.ts";
+import { demoCatalogue, demoSeed, type DemoShopName, demoShops } from "./catalogue.ts";
 import { faultRecord } from "./fault-plan.ts";
 import {
   accountRecord,
@@ -67,8 +67,12 @@ export class Books {
     this.#counters = new Shelf(store, "ids", counterRecord);
   }
 
-  /** Opens the books of a folder; a new folder gets the demo shop. */
-  static async open(folder: string): Promise<Books> {
+  /**
+   * Opens the books of a folder; a new folder gets a demo shop.
+   *
+   * @param appSecret of the app that another shop's books have made already; null makes one.
+   */
+  static async open(folder: string, shop: DemoShopName, appSecret: string | null): Promise<Books> {
     const books = new Books(await Store.open(folder));
     const shelves = [
       books.orders,
@@ -86,7 +90,7 @@ export class Books {
       books.#counters,
     ];
     for (const shelf of shelves) await shelf.load();
-    if (books.#counters.size === 0) books.#openShop();
+    if (books.#counters.size === 0) books.#openShop(shop, appSecret);
     await books.store.flush();
     return books;
   }
@@ -119,9 +123,9 @@ export class Books {
     return Math.round(milliseconds / this.settings.timeScale);
   }
 
-  #openShop(): void {
-    const { account: demo, warehouses, products, skus } = demoCatalogue(demoSeed);
-    this.#counters.save({ id: "ids", last: 0 });
+  #openShop(shop: DemoShopName, appSecret: string | null): void {
+    const { account: demo, warehouses, products, skus } = demoCatalogue(demoSeed, shop);
+    this.#counters.save({ id: "ids", last: demoShops[shop].numbersBefore });
     this.#settings.save({
       id: "settings",
       webhookUrl: null,
@@ -133,7 +137,7 @@ export class Books {
     this.#accounts.save({
       ...demo,
       id: "account",
-      appSecret: randomBytes(20).toString("hex"),
+      appSecret: appSecret ?? randomBytes(20).toString("hex"),
       shopCipher: this.newSecret("GCP_"),
     });
     for (const record of warehouses) this.warehouses.save(record);

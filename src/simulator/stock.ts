@@ -16,8 +16,28 @@ export class Stock {
     this.#webhooks = webhooks;
   }
 
+  /** What buyers in the shop can have: locked units are sold by a campaign or a creator alone. */
   available(skuId: string, warehouseId: string): number {
-    return this.#cell(this.#books.skus.get(skuId), warehouseId)?.available ?? 0;
+    const sku = this.#books.skus.get(skuId);
+    const elsewhere = sum(
+      sku.cells.filter((cell) => cell.warehouseId !== warehouseId),
+      "available",
+    );
+    const available = this.#cell(sku, warehouseId)?.available ?? 0;
+    return Math.max(0, available - Math.max(0, lockedOf(sku) - elsewhere));
+  }
+
+  /** Locks units for a campaign and a creator, or gives them back to the shop. */
+  lock(sku: Sku, campaign: number, creator: number): void {
+    const changes = { campaign: campaign - sku.campaignLocked, creator: creator - sku.creatorLocked };
+    sku.campaignLocked = campaign;
+    sku.creatorLocked = creator;
+    this.#books.skus.save(sku);
+    for (const [pool, change] of Object.entries(changes)) {
+      if (change === 0) continue;
+      const moved = { available: 0, committed: 0, [pool]: change };
+      this.#tell(sku, moved, `${pool}_${change > 0 ? "lock" : "unlock"}`);
+    }
   }
 
   /** Commits one unit for each of the SKUs; true where a unit was sold that was not there. */
@@ -102,7 +122,11 @@ export class Stock {
         total_quantity: available + committed,
         total_available_quantity: available,
         total_committed_quantity: committed,
-        in_shop_quantity: available,
+        in_shop_quantity: available - lockedOf(sku),
+        ...nonZero({
+          campaign_locked_quantity: sku.campaignLocked,
+          creator_locked_quantity: sku.creatorLocked,
+        }),
       },
       change_detail: [
         {
@@ -113,7 +137,9 @@ export class Stock {
             total_quantity_delta: change.available + change.committed,
             available_quantity_delta: change.available,
             committed_quantity_delta: change.committed,
-            in_shop_quantity_delta: change.available,
+            in_shop_quantity_delta: change.available - (change.campaign ?? 0) - (change.creator ?? 0),
+            campaign_locked_quantity_delta: change.campaign ?? 0,
+            creator_locked_quantity_delta: change.creator ?? 0,
           }),
         },
       ],
@@ -134,6 +160,13 @@ export class Stock {
 interface Change {
   readonly available: number;
   readonly committed: number;
+  readonly campaign?: number;
+  readonly creator?: number;
+}
+
+/** Units of a SKU that nobody can buy in the shop. */
+export function lockedOf(sku: Sku): number {
+  return sku.campaignLocked + sku.creatorLocked;
 }
 
 /** Adds up one number of a SKU over its warehouses. */

@@ -28,6 +28,8 @@ export interface DemoShop {
   readonly channel: SalesChannel;
   readonly intake: IntakeDependencies;
   readonly shop: ShopKey;
+  /** Sells the same units; its controls are below `/second`. Null unless asked for. */
+  readonly secondShop: ShopKey | null;
   readonly app: { readonly key: string; readonly secret: string };
   /** Channel numbers and codes of SKUs that nobody else orders. */
   readonly skus: readonly { readonly id: string; readonly sellerSku: string; readonly available: number }[];
@@ -52,12 +54,14 @@ const stays = {
   completedMs: null,
 };
 
-export async function startDemoShop(): Promise<DemoShop> {
+export async function startDemoShop(
+  options: { readonly secondShop?: boolean; readonly webhookUrl?: string } = {},
+): Promise<DemoShop> {
   const home = await fs.mkdtemp(path.join(os.tmpdir(), "creatorflow-shop-"));
   const [database, temporal, simulator] = await Promise.all([
     createTestDatabase(),
     testTemporal(),
-    startSimulator({ port: 0, home, timeScale: 1_000, webhookUrl: null, ordersPerMinute: 0 }),
+    startSimulator({ port: 0, home, timeScale: 1_000, webhookUrl: null, ordersPerMinute: 0, ...options }),
   ]);
   const db = openTestDatabase(database.url);
   const dispatcherDb = openTestDatabase(database.url, "cf_dispatcher");
@@ -110,9 +114,11 @@ export async function startDemoShop(): Promise<DemoShop> {
     orderSyncMilliseconds: 5_000,
     inventorySyncMilliseconds: 900_000,
   };
-  const [shop] = await listShops(dispatcherDb, "connecting");
+  // In the order in which they were seeded: the second finds the first one's units on the shelf.
+  const [shop, second] = await shopsInOrder(db, await listShops(dispatcherDb, "connecting"));
   if (shop === undefined) throw new Error("The demo shop was not seeded");
   await takeInShop(intake, shop);
+  if (second !== undefined) await takeInShop(intake, second);
   const { products } = await control<{
     products: { skus: { id: string; sellerSku: string; available: number; reservedForBursts: boolean }[] }[];
   }>("GET", "/_sim/catalog");
@@ -126,6 +132,7 @@ export async function startDemoShop(): Promise<DemoShop> {
     channel,
     intake,
     shop,
+    secondShop: second ?? null,
     app,
     skus: products.flatMap((product) => product.skus.filter((sku) => sku.reservedForBursts)),
     control,
@@ -143,6 +150,15 @@ export async function startDemoShop(): Promise<DemoShop> {
       await fs.rm(home, { recursive: true, force: true });
     },
   };
+}
+
+async function shopsInOrder(db: Database, shops: readonly ShopKey[]): Promise<readonly ShopKey[]> {
+  const [one] = shops;
+  if (one === undefined) return [];
+  const rows = await withTenant(db, one.tenantId, (transaction) =>
+    transaction.selectFrom("shops").orderBy("id").select("id").execute(),
+  );
+  return rows.flatMap(({ id }) => shops.filter(({ shopId }) => shopId === id));
 }
 
 /** An order as it stands here, with its lines' stages in order. */

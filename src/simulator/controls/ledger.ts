@@ -108,7 +108,14 @@ export function describeCatalogue(books: Books) {
 }
 
 function describeStock(sku: Sku) {
-  return { skuId: sku.id, productId: sku.productId, sellerSku: sku.sellerSku, warehouses: sku.cells };
+  return {
+    skuId: sku.id,
+    productId: sku.productId,
+    sellerSku: sku.sellerSku,
+    campaignLocked: sku.campaignLocked,
+    creatorLocked: sku.creatorLocked,
+    warehouses: sku.cells,
+  };
 }
 
 function pageOf<Kept extends { id: string }>(

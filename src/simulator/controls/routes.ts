@@ -7,6 +7,7 @@ import { openCell } from "../catalogue.ts";
 import type { Move } from "../order-rules.ts";
 import { cancelRoles, type Order, shippingTypes, stayDurations } from "../records.ts";
 import type { Simulation } from "../simulation.ts";
+import { sum } from "../stock.ts";
 import { describeBurst, describeCatalogue, describeOrder, ledgerQuery, readLedger } from "./ledger.ts";
 
 /**
@@ -43,6 +44,13 @@ const newStock = z.strictObject({
   available: z.number().int().min(0).max(99_999),
 });
 
+/** Units that a campaign and a creator have for themselves from now on. */
+const newPools = z.strictObject({
+  skuId,
+  campaign: z.number().int().min(0).max(99_999),
+  creator: z.number().int().min(0).max(99_999),
+});
+
 const newQuota = z.strictObject({
   requestsPerSecond: z.number().positive().max(100_000),
   burst: z.number().int().min(1).max(100_000),
@@ -71,14 +79,19 @@ class ControlError extends Error {
   }
 }
 
-export function registerControls(app: FastifyInstance, simulation: Simulation): void {
+/** @param prefix of all routes; each shop of the seller has its own. */
+export function registerControls(app: FastifyInstance, simulation: Simulation, prefix: string): void {
   const { books, scenarios, faults } = simulation;
   const control = (
     method: "GET" | "POST" | "PUT",
     url: string,
     act: (request: FastifyRequest) => unknown,
   ) => {
-    app.route({ method, url, handler: (request, reply) => runControl(simulation, act, request, reply) });
+    app.route({
+      method,
+      url: `${prefix}${url}`,
+      handler: (request, reply) => runControl(simulation, act, request, reply),
+    });
   };
 
   control("POST", "/_sim/orders", ({ body }) =>
@@ -99,6 +112,7 @@ export function registerControls(app: FastifyInstance, simulation: Simulation): 
     return describeBurst(books, burst);
   });
   control("POST", "/_sim/stock", ({ body }) => setStock(simulation, readBody(newStock, body)));
+  control("POST", "/_sim/pools", ({ body }) => setPools(simulation, readBody(newPools, body)));
   control("POST", "/_sim/warehouses", ({ body }) => {
     const { name } = readBody(newWarehouse, body);
     const warehouse = { id: books.newId("warehouse"), name, isDefault: false };
@@ -197,6 +211,15 @@ function setStock(simulation: Simulation, request: z.output<typeof newStock>) {
   if (!sku.cells.some((cell) => cell.warehouseId === warehouseId)) sku.cells.push(openCell(warehouseId, 0));
   stock.set(sku, warehouseId, request.available, "manual_adjustment");
   return { skuId: sku.id, cells: sku.cells };
+}
+
+function setPools(simulation: Simulation, { skuId: id, campaign, creator }: z.output<typeof newPools>) {
+  const sku = needSku(simulation, id);
+  if (campaign + creator > sum(sku.cells, "available")) {
+    throw new ControlError(409, "more units would be locked than are available");
+  }
+  simulation.stock.lock(sku, campaign, creator);
+  return { skuId: sku.id, campaign, creator };
 }
 
 function credentials({ books }: Simulation) {

@@ -3,7 +3,7 @@ import type { Sku } from "../records.ts";
 import { badRequest, refusals, refuse } from "../refusal.ts";
 import type { Simulation } from "../simulation.ts";
 import type { Books } from "../state.ts";
-import { sum } from "../stock.ts";
+import { lockedOf, sum } from "../stock.ts";
 import { endpoint, wireId } from "./endpoint.ts";
 import { skusOf } from "./products.ts";
 
@@ -83,6 +83,10 @@ function updateSku({ books, stock }: Simulation, productId: string, update: SkuU
   if (named.size !== assigned.length || numbers.length !== named.size) {
     return [skuError(skuId, 12019028, "the SKU is in several warehouses: list each of them once")];
   }
+  // TikTok does not say what it does then; that a campaign loses its units would be the worst of it, so it is refused.
+  if (numbers.reduce((total, { quantity }) => total + quantity, 0) < lockedOf(sku)) {
+    return [skuError(skuId, 12019024, "fewer units than are locked for campaigns and creators")];
+  }
   for (const { warehouseId, quantity } of numbers) stock.set(sku, warehouseId, quantity, "api_sync");
   return [];
 }
@@ -119,9 +123,9 @@ function inventoryOnWire(skus: readonly Sku[]) {
         total_available_quantity: available,
         total_committed_quantity: sum(sku.cells, "committed"),
         total_available_inventory_distribution: {
-          in_shop_inventory: { quantity: available },
-          campaign_inventory: [],
-          creator_inventory: [],
+          in_shop_inventory: { quantity: available - lockedOf(sku) },
+          campaign_inventory: pool(sku.campaignLocked, "campaign_name"),
+          creator_inventory: pool(sku.creatorLocked, "creator_name"),
         },
         warehouse_inventory: sku.cells.map((cell) => ({
           warehouse_id: cell.warehouseId,
@@ -131,4 +135,8 @@ function inventoryOnWire(skus: readonly Sku[]) {
       };
     }),
   }));
+}
+
+function pool(quantity: number, name: "campaign_name" | "creator_name") {
+  return quantity === 0 ? [] : [{ [name]: "demo", quantity }];
 }

@@ -33,19 +33,40 @@ export function isKnownEndpoint(part: string): boolean {
 }
 
 /** TikTok Shop's API. Every call passes through `answerCall`, the one place that decides and replies. */
-export function registerEndpoints(app: FastifyInstance, simulation: Simulation): void {
-  const quota = new Quota();
+export function registerEndpoints(app: FastifyInstance, simulations: Simulations): void {
+  // One app has a quota of its own at each shop.
+  const quotas = new Map(simulations.map((simulation) => [simulation, new Quota()] as const));
   for (const endpoint of endpoints) {
     app.route({
       method: endpoint.method,
       url: endpoint.path,
-      handler: (request, reply) => answerCall(simulation, quota, endpoint, request, reply),
+      handler: (request, reply) => {
+        const simulation = shopOf(simulations, readCall(request));
+        return answerCall(simulation, quotas.get(simulation) ?? new Quota(), endpoint, request, reply);
+      },
     });
   }
   app.setNotFoundHandler((request, reply) =>
     reply.code(404).send(envelope(request.id, refusals.pathUnknown)),
   );
-  registerDocuments(app, simulation);
+  registerDocuments(app, simulations);
+}
+
+/** The seller's shops, of which there is one at least. */
+type Simulations = readonly [Simulation, ...(readonly Simulation[])];
+
+/** Whose call it is: what it names (a cipher, a token, a code) is known in one shop's books. A stranger is turned away by the first. */
+function shopOf(simulations: Simulations, { query, token }: Call): Simulation {
+  const knows = ({ books }: Simulation): boolean => {
+    const cipher = query.get("shop_cipher");
+    if (cipher !== undefined) return cipher === books.account.shopCipher;
+    const [refreshToken, authCode] = [query.get("refresh_token"), query.get("auth_code")];
+    if (authCode !== undefined) return books.authCodes.find(authCode) !== undefined;
+    return [...books.grants.all()].some(
+      (grant) => grant.accessToken === token || grant.refreshToken === refreshToken,
+    );
+  };
+  return simulations.find(knows) ?? simulations[0];
 }
 
 /**
@@ -117,12 +138,18 @@ const documentQuery = z.object({
 const documentParams = z.object({ packageId: z.string() });
 
 /** What `doc_url` leads to: no signature, only the link's own token. */
-function registerDocuments(app: FastifyInstance, { books, orders }: Simulation): void {
+function registerDocuments(app: FastifyInstance, simulations: Simulations): void {
   app.get("/documents/:packageId.pdf", async (request, reply) => {
     const { packageId } = documentParams.parse(request.params);
     const link = documentQuery.safeParse(request.query);
-    const found = orders.shipping.findParcel(packageId);
-    if (!link.success || found === undefined || !isLinkValid(books, packageId, link.data)) {
+    const shop = simulations.find(({ orders }) => orders.shipping.findParcel(packageId) !== undefined);
+    const found = shop?.orders.shipping.findParcel(packageId);
+    if (
+      !link.success ||
+      shop === undefined ||
+      found === undefined ||
+      !isLinkValid(shop.books, packageId, link.data)
+    ) {
       return reply.code(403).send(envelope(request.id, refusals.documentUnavailable));
     }
     const { type, size } = link.data;
