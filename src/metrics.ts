@@ -144,6 +144,8 @@ const factGauges = {
   creatorflow_shortages_age_seconds: ["Since when the first of them waits"],
   creatorflow_pushes_open: ["Numbers sent to a channel that it has not confirmed yet"],
   creatorflow_pushes_open_age_seconds: ["Age of the oldest of them"],
+  creatorflow_drifts: ["Listings that show what nothing explains, by the probable cause", "cause"],
+  creatorflow_viral_skus: ["SKUs that sell far faster than usual"],
   creatorflow_webhooks_rejected: ["Webhooks with a wrong signature in the last 15 minutes"],
   creatorflow_orders_recovered: ["Orders that the poll has found and no webhook brought, ever"],
   creatorflow_poll_age_seconds: ["Since the shop whose turn was longest ago was polled with success"],
@@ -156,7 +158,7 @@ const factGauges = {
   creatorflow_proof_under_way: ["Differences that the last proof took for news on their way"],
   inventory_data_corruption: ["Violations that the last proof found"],
   inventory_sync_latency_seconds: [
-    "From a change of stock to the channel's confirmation, over 15 minutes",
+    "From a change of stock (or a sale in another shop) to the right number read back at the channel, over 15 minutes",
     "quantile",
   ],
   inventory_sync_success_rate: ["Share of confirmed pushes among those that ended in the last 15 minutes"],
@@ -257,6 +259,9 @@ class FactGauges {
     this.#set("creatorflow_pushes_open_age_seconds", openPushes.age);
     this.#set("inventory_sync_latency_seconds", pushes.delayMedian, { quantile: "0.5" });
     this.#set("inventory_sync_latency_seconds", pushes.delayP95, { quantile: "0.95" });
+    this.#set("inventory_sync_latency_seconds", pushes.delayP99, { quantile: "0.99" });
+    for (const { cause, count } of facts.drifts) this.#set("creatorflow_drifts", count, { cause });
+    this.#set("creatorflow_viral_skus", facts.viralSkus);
     const ended = pushes.confirmed + pushes.refused;
     this.#set("inventory_sync_success_rate", ended === 0 ? 1 : pushes.confirmed / ended);
     this.#set("inventory_sync_failure_rate", ended === 0 ? 0 : pushes.refused / ended);

@@ -5,6 +5,7 @@ import { outboxClasses, workOffOutbox } from "./outbox.ts";
 import { Rushes } from "../db/rushes.ts";
 import { ShopPauses } from "./shop-pauses.ts";
 import { ShopsUnderWay } from "./shops-under-way.ts";
+import { followAllSales } from "./demand.ts";
 import { keepSchedules } from "./schedules.ts";
 import { keepPartitions, sealAuditLogs, sweepExpiredHolds } from "./upkeep.ts";
 import { connectShops, sweepUnhandledOrders } from "./sweep.ts";
@@ -41,6 +42,10 @@ export function startDispatcher(dependencies: IntakeDependencies): Loop {
     startLoop("connecting shops", () => connectShops(dependencies), { restMilliseconds: 2_000, logger }),
     startLoop("schedules", () => keepSchedules(dependencies).then(() => 0), {
       restMilliseconds: 30_000,
+      logger,
+    }),
+    startLoop("demand", () => followAllSales(dependencies).then(() => 0), {
+      restMilliseconds: 5_000,
       logger,
     }),
     startLoop("sweep", () => sweepUnhandledOrders(dependencies).then(() => 0), {

@@ -171,6 +171,15 @@ async function addRows(): Promise<Readonly<Record<string, string>>> {
     "/products/{id}": skuId,
     "/transfers/{id}": transferId,
     "/holds/{id}": holdId,
+  const driftId = randomUUID();
+  await bed.superuser.query(
+    `insert into stock_drifts (id, tenant_id, listing_id, sku_id, warehouse_id, cause, units, our_total, state)
+     select $1, tenant_id, id, sku_id, 'warehouse-1', 'changed_in_seller_center', 1, 10, 'open' from listings where sku_id = $2`,
+    [driftId, skuId],
+  );
+  return {
+    "/products/{id}": skuId,
+    "/drifts/{id}": driftId,
     "/orders/{id}": orderId,
     "/deliveries/{id}": deliveryId,
   };

@@ -112,6 +112,14 @@ export const syncAnswer = z.object({
   drifting: z.number().int(),
   listings: z.array(listingStateSchema),
   drifts: z.array(driftSchema),
+  demand: z
+    .object({
+      usual_per_minute: z.number().describe("Units a minute, as it usually sells"),
+      recent_per_minute: z.number(),
+      viral_since: timeSchema.nullable().describe("Since when it sells far faster than usual"),
+      adaptive_buffer: z.number().int().describe("Units kept back for what other shops sell meanwhile"),
+    })
+    .nullable(),
 });
 
 export const pauseAnswer = z.object({

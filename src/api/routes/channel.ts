@@ -4,6 +4,7 @@ import { beginRepair } from "../../db/drifts.ts";
 import { saveOfferSettings, setSyncPaused } from "../../db/offer-settings.ts";
 import {
   type DriftRow,
+  findDemand,
   findDrift,
   listDrifts,
   listListingStates,
@@ -106,6 +107,7 @@ function addSync(app: RouteApp, dependencies: ChannelDependencies): void {
             drifting: counts.drifting,
             listings: [...(await listListingStates(transaction, skuId))],
             drifts: drifts.slice(0, driftsShown),
+            demand: await findDemand(transaction, skuId),
           };
         });
       });

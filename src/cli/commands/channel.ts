@@ -65,6 +65,11 @@ function addSync(stock: Command, context: CommandContext): void {
               ]),
             ),
           ),
+          ...(answer.demand?.viral_since == null
+            ? []
+            : [
+                `Viral since ${shortTime(answer.demand.viral_since)}: ${answer.demand.recent_per_minute.toFixed(1)} units a minute instead of ${answer.demand.usual_per_minute.toFixed(1)}; ${answer.demand.adaptive_buffer} units kept back.`,
+              ]),
           answer.drifts.length === 0
             ? "Nothing drifts."
             : `${answer.drifts.length} drift. \`stock drifts\` shows them.`,

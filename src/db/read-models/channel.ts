@@ -127,3 +127,14 @@ export async function measurePushDelay(transaction: TenantTransaction, minutes: 
   `.execute(transaction);
   return rows;
 }
+
+/** How fast a SKU sells; null when nothing was ever followed. */
+export async function findDemand(transaction: TenantTransaction, skuId: SkuId) {
+  return (
+    (await transaction
+      .selectFrom("sku_demand")
+      .where("sku_id", "=", skuId)
+      .select(["usual_per_minute", "recent_per_minute", "viral_since", "adaptive_buffer"])
+      .executeTakeFirst()) ?? null
+  );
+}

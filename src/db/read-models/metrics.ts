@@ -23,6 +23,7 @@ export interface SystemFacts {
     readonly refused: number;
     readonly delayMedian: number | null;
     readonly delayP95: number | null;
+    readonly delayP99: number | null;
   };
   readonly webhooks: { readonly processed: number; readonly processingAverage: number | null };
   readonly rejectedWebhooks: number;
@@ -42,6 +43,8 @@ export interface SystemFacts {
   readonly shopsWithoutAuthorisation: number;
   readonly skus: number;
   readonly syncedSkus: number;
+  readonly drifts: readonly { readonly cause: string; readonly count: number }[];
+  readonly viralSkus: number;
   readonly proof: {
     readonly finishedAt: number;
     readonly violations: number;
@@ -59,17 +62,9 @@ const shopsTold = 50;
 export async function readSystemFacts(db: Database): Promise<SystemFacts> {
   const { rows } = await sql<{ facts: SystemFacts }>`
     with lately as materialized (select uuidv7(make_interval(mins => ${-lateMinutes})) as id),
-    wanted as materialized (
-      select tenant_id, payload ->> 'skuId' as sku_id, created_at from outbox
-      where kind = 'push_offer' and id >= (select id from lately)
-    ),
     pushes as (
-      select intent.state, extract(epoch from intent.closed_at - coalesce(max(wanted.created_at), intent.created_at)) as delay
-      from push_intents as intent
-      left join wanted on wanted.tenant_id = intent.tenant_id and wanted.sku_id = intent.sku_id::text
-        and wanted.created_at between intent.created_at - interval '5 minutes' and intent.created_at
-      where intent.id >= (select id from lately) and intent.state in ('confirmed', 'refused')
-      group by intent.id
+      select state, extract(epoch from closed_at - caused_at) as delay from push_intents
+      where id >= (select id from lately) and state in ('confirmed', 'refused')
     )
     select json_build_object(
       'outbox', (select coalesce(json_agg(waiting), '[]') from (
@@ -94,7 +89,8 @@ export async function readSystemFacts(db: Database): Promise<SystemFacts> {
       'pushes', (select json_build_object(
           'confirmed', count(*) filter (where state = 'confirmed'), 'refused', count(*) filter (where state = 'refused'),
           'delayMedian', percentile_cont(0.5) within group (order by delay) filter (where state = 'confirmed'),
-          'delayP95', percentile_cont(0.95) within group (order by delay) filter (where state = 'confirmed'))
+          'delayP95', percentile_cont(0.95) within group (order by delay) filter (where state = 'confirmed'),
+          'delayP99', percentile_cont(0.99) within group (order by delay) filter (where state = 'confirmed'))
         from pushes),
       'webhooks', (select json_build_object('processed', count(*),
           'processingAverage', avg(extract(epoch from processed_at - received_at)))
@@ -119,6 +115,9 @@ export async function readSystemFacts(db: Database): Promise<SystemFacts> {
         where status = 'disconnected' or refresh_refused_at is not null),
       'skus', (select count(*) from skus),
       'syncedSkus', (select count(*) from skus where sync_status = 'synced'),
+      'drifts', (select coalesce(json_agg(drift), '[]') from (
+        select cause, count(*) as count from stock_drifts where state in ('open', 'repairing') group by cause) as drift),
+      'viralSkus', (select count(*) from sku_demand where viral_since is not null),
       'proof', (select json_build_object('finishedAt', extract(epoch from finished_at), 'violations', violations, 'underWay', under_way)
         from proof_runs order by finished_at desc limit 1)
     ) as facts`.execute(db);
