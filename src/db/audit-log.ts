@@ -10,9 +10,14 @@ export interface AuditEntry {
     | "permission_refused"
     | "recipient_read"
     | "order_cancel"
+    | "sync_pause"
+    | "sync_resume"
+    | "offer_settings"
+    | "drift_repair"
     | "deliveries_replay";
   readonly userId: UserId | null;
   readonly orderRef?: string;
+  readonly skuId?: string;
   readonly newValues?: Readonly<Record<string, unknown>>;
   readonly reason?: string;
   readonly address: string;
@@ -33,6 +38,7 @@ export async function appendAudit(
       event_type: entry.eventType,
       user_id: entry.userId,
       order_ref: entry.orderRef ?? null,
+      sku_id: entry.skuId ?? null,
       new_values: entry.newValues === undefined ? null : JSON.stringify(entry.newValues),
       reason: entry.reason ?? null,
       ip_address: entry.address,

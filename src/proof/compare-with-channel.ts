@@ -177,7 +177,8 @@ function findDoubledEffects(order: BookedOrder): Finding[] {
 }
 
 /**
- * An offer above what is available sells a unit twice; one that was just changed is being pushed. Units that the channel has
+ * An offer above what is available sells a unit twice; one that was just changed is being pushed, and one of a paused SKU will
+ * be when a person resumes it. Units that the channel has
  * locked for a campaign or a creator are his, and cannot be taken away.
  */
 async function compareOffers(transaction: Transaction<DB>, books: ChannelBooks): Promise<readonly Finding[]> {
@@ -191,7 +192,7 @@ async function compareOffers(transaction: Transaction<DB>, books: ChannelBooks):
     select listing.channel_sku_id, warehouse.channel_warehouse_id, sku.code,
       coalesce(level.available_stock, 0) as available,
       coalesce(level.updated_at > now() - make_interval(secs => ${youngMilliseconds / 1_000}), false)
-        or sku.sync_status = 'pending' as young
+        or sku.sync_status in ('pending', 'paused') as young
     from listings listing
     join shops on shops.tenant_id = listing.tenant_id and shops.id = listing.shop_id
     join skus sku on sku.tenant_id = listing.tenant_id and sku.id = listing.sku_id

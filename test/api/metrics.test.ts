@@ -145,8 +145,8 @@ describe("the figures", () => {
     for (const state of ["confirmed", "refused"]) {
       await bed.superuser.query(
         `insert into push_intents (tenant_id, listing_id, sku_id, warehouse_id, desired_available, available_seen,
-           committed_seen, state, created_at, closed_at)
-         values ($1, $2, $3, 'w', 1, 0, 0, $4, now(), now())`,
+           committed_seen, state, caused_at, created_at, closed_at)
+         values ($1, $2, $3, 'w', 1, 0, 0, $4, now() - interval '2 minutes', now(), now())`,
         [seller.tenantId, rows[0]?.id, rows[0]?.sku_id, state],
       );
     }

@@ -1,5 +1,6 @@
 import type { FastifyPluginCallbackZod } from "fastify-type-provider-zod";
 import { z } from "zod";
+import { appendAudit } from "../../db/audit-log.ts";
 import { beginRepair } from "../../db/drifts.ts";
 import { saveOfferSettings, setSyncPaused } from "../../db/offer-settings.ts";
 import {
@@ -34,7 +35,7 @@ import { cutPage, readCursor } from "../cursor.ts";
 import type { ApiDependencies } from "../dependencies.ts";
 import { answerOnce } from "../idempotency.ts";
 import type { Session } from "../auth/access-tokens.ts";
-import { sessionOf } from "../plugins/authentication.ts";
+import { originOf, sessionOf } from "../plugins/authentication.ts";
 import { notFound, Problem } from "../problem.ts";
 import { askSku, lookAtListings } from "../workflow-requests.ts";
 
@@ -137,12 +138,18 @@ function addPauseAndResume(app: RouteApp, { db }: ChannelDependencies): void {
         },
       },
       async (request, reply) => {
-        const { tenantId } = sessionOf(request);
+        const { tenantId, userId } = sessionOf(request);
         const skuId = asId<"Sku">(request.params.id);
         await withTenant(db, tenantId, (transaction) => getSku(transaction, skuId));
         return await answerOnce(db, request, reply, pauseAnswer, (effectId) =>
           withTenant(db, tenantId, async (transaction) => {
             await setSyncPaused(transaction, tenantId, skuId, paused, effectId);
+            await appendAudit(transaction, tenantId, {
+              eventType: `sync_${word}`,
+              userId,
+              skuId,
+              ...originOf(request),
+            });
             const { inventory_sync_status: status } = await getSku(transaction, skuId);
             return { success: true as const, inventory_sync_status: status };
           }),
@@ -170,7 +177,7 @@ function addOfferSettings(app: RouteApp, { db }: ChannelDependencies): void {
       },
     },
     async (request, reply) => {
-      const { tenantId } = sessionOf(request);
+      const { tenantId, userId } = sessionOf(request);
       const skuId = asId<"Sku">(request.params.id);
       await withTenant(db, tenantId, (transaction) => getSku(transaction, skuId));
       return await answerOnce(db, request, reply, offerAnswer, (effectId) =>
@@ -182,6 +189,13 @@ function addOfferSettings(app: RouteApp, { db }: ChannelDependencies): void {
             settingsOf(request.body),
             effectId,
           );
+          await appendAudit(transaction, tenantId, {
+            eventType: "offer_settings",
+            userId,
+            skuId,
+            newValues: request.body,
+            ...originOf(request),
+          });
           if (!saved) throw new Problem("refused", "One of the listings is not a listing of this product.");
           return { success: true as const, listings: [...(await listListingStates(transaction, skuId))] };
         }),
@@ -257,7 +271,7 @@ function addRepairDrift(app: RouteApp, dependencies: ChannelDependencies): void 
       const drift = await withTenant(db, session.tenantId, (transaction) => findDrift(transaction, id));
       if (drift === null) throw notFound("drift");
       return await answerOnce(db, request, reply, repairAnswer, () =>
-        repair(dependencies, session, drift, request.body),
+        repair(dependencies, request, drift, request.body),
       );
     },
   );
@@ -265,17 +279,27 @@ function addRepairDrift(app: RouteApp, dependencies: ChannelDependencies): void 
 
 async function repair(
   dependencies: ChannelDependencies,
-  session: Session,
+  request: Parameters<typeof sessionOf>[0] & Parameters<typeof originOf>[0],
   drift: DriftRow,
   { how, reason }: RepairBody,
 ): Promise<z.output<typeof repairAnswer>> {
+  const session = sessionOf(request);
   if (drift.state === "closed")
     throw new Problem("refused", "The drift is closed: the listing shows what it should.");
   const skuId = asId<"Sku">(drift.sku_id);
   const newStockLevel = how === "take_theirs" ? await takeTheirs(dependencies, session, drift, reason) : null;
-  await withTenant(dependencies.db, session.tenantId, (transaction) =>
-    beginRepair(transaction, session.tenantId, { id: drift.id, skuId, how, by: session.userId, reason }),
-  );
+  await withTenant(dependencies.db, session.tenantId, async (transaction) => {
+    const { tenantId, userId } = session;
+    await beginRepair(transaction, tenantId, { id: drift.id, skuId, how, by: userId, reason });
+    await appendAudit(transaction, tenantId, {
+      eventType: "drift_repair",
+      userId,
+      skuId,
+      newValues: { how, cause: drift.cause, units: drift.units },
+      reason,
+      ...originOf(request),
+    });
+  });
   return { success: true, new_stock_level: newStockLevel };
 }
 
