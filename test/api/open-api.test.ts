@@ -167,10 +167,6 @@ async function addRows(): Promise<Readonly<Record<string, string>>> {
       locationId: null,
     },
   ]);
-  return {
-    "/products/{id}": skuId,
-    "/transfers/{id}": transferId,
-    "/holds/{id}": holdId,
   const driftId = randomUUID();
   await bed.superuser.query(
     `insert into stock_drifts (id, tenant_id, listing_id, sku_id, warehouse_id, cause, units, our_total, state)
@@ -179,6 +175,8 @@ async function addRows(): Promise<Readonly<Record<string, string>>> {
   );
   return {
     "/products/{id}": skuId,
+    "/transfers/{id}": transferId,
+    "/holds/{id}": holdId,
     "/drifts/{id}": driftId,
     "/orders/{id}": orderId,
     "/deliveries/{id}": deliveryId,

@@ -92,6 +92,7 @@ const intake = (): IntakeDependencies => ({
   logger: silent,
   queuePrefix: temporal.taskQueuePrefix,
   orderSyncMilliseconds: 300_000,
+  inventorySyncMilliseconds: 900_000,
   secretKey: bed.secretKey,
   timeScale: 1,
 });

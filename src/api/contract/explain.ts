@@ -75,7 +75,14 @@ export const explanationSchema = z.object({
       shop_name: z.string(),
       channel_sku_id: z.string(),
       warehouse_id: z.string(),
-      shows: z.object({ available: units, committed: units }).nullable().describe("Null: never read"),
+      shows: z
+        .object({
+          available: units,
+          committed: units,
+          locked: units.describe("Of the available ones, kept for a campaign or a creator"),
+        })
+        .nullable()
+        .describe("Null: never read"),
       observed_at: timeSchema.nullable(),
       should_show: units.nullable(),
       agrees: z.boolean(),

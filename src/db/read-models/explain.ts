@@ -2,7 +2,8 @@ import { sql } from "kysely";
 import { asId, type ReservationId, type SkuId } from "../../domain/ids.ts";
 import { explainOffer, type KindSum, type LevelNumbers } from "../../domain/stock/explain.ts";
 import type { MovementKind } from "../../domain/stock/movement.ts";
-import { findListings, getOurNumbers } from "../offers.ts";
+import type { ChannelNumbers } from "../../domain/stock/offer.ts";
+import { cellKey, getOurNumbers } from "../offers.ts";
 import type { TenantTransaction } from "../tenant.ts";
 
 /** Movements that are summed by kind; what was before them is brought forward, so that no history makes this slow. */
@@ -174,7 +175,8 @@ export interface ListingTerms {
   readonly shop_name: string;
   readonly channel_sku_id: string;
   readonly warehouse_id: string;
-  readonly shown: { readonly available: number; readonly committed: number } | null;
+  readonly paused: boolean;
+  readonly shown: ChannelNumbers | null;
   readonly observed_at: string | null;
   readonly last_push: {
     readonly available: number;
@@ -186,26 +188,22 @@ export interface ListingTerms {
 
 /** What each listing of a SKU shows, should show and why, at each of its warehouses. */
 export async function explainListings(transaction: TenantTransaction, skuId: SkuId) {
-  const listings = new Map(
-    (await findListings(transaction, skuId)).map((listing) => [listing.listingId, listing] as const),
+  const terms = await listListingTerms(transaction, skuId);
+  const cells = await getOurNumbers(
+    transaction,
+    terms.map((each) => each.listing_id),
   );
-  const ours = new Map(
-    await Promise.all(
-      [...listings].map(
-        async ([id, listing]) => [id, await getOurNumbers(transaction, listing, skuId)] as const,
-      ),
-    ),
-  );
-  return (await listListingTerms(transaction, skuId)).map((terms) => {
-    const numbers = ours.get(terms.listing_id)?.get(asId<"ChannelWarehouse">(terms.warehouse_id));
+  return terms.map(({ paused, ...listing }) => {
+    const cell = cells.get(cellKey(listing.listing_id, listing.warehouse_id));
     const explanation =
-      numbers === undefined
+      cell === undefined
         ? { shouldShow: null, agrees: false, why: "The warehouse is none of ours." }
-        : explainOffer(numbers, terms.shown, {
-            isUnderWay: terms.last_push?.state === "open",
-            lastRefusal: terms.last_push?.state === "refused" ? terms.last_push.outcome : null,
+        : explainOffer(cell, listing.shown, {
+            isPaused: paused,
+            isUnderWay: listing.last_push?.state === "open",
+            lastRefusal: listing.last_push?.state === "refused" ? listing.last_push.outcome : null,
           });
-    return { ...terms, ours: numbers ?? null, ...explanation };
+    return { ...listing, ours: cell?.ours ?? null, ...explanation };
   });
 }
 
@@ -216,12 +214,15 @@ async function listListingTerms(
 ): Promise<readonly ListingTerms[]> {
   const { rows } = await sql<ListingTerms>`
     select listing.id as listing_id, shop.name as shop_name, listing.channel_sku_id, warehouse.id as warehouse_id,
+      sku.sync_paused_at is not null as paused,
       seen.numbers as shown, seen.observed_at, push.told as last_push
     from listings as listing
     join shops as shop on shop.tenant_id = listing.tenant_id and shop.id = listing.shop_id
+    join skus as sku on sku.tenant_id = listing.tenant_id and sku.id = listing.sku_id
     cross join lateral unnest(listing.warehouse_ids) as warehouse (id)
     left join lateral (
-      select jsonb_build_object('available', available, 'committed', committed) as numbers, observed_at
+      select jsonb_build_object('available', available, 'committed', committed,
+          'locked', least(campaign + creator, available)) as numbers, observed_at
       from channel_observations
       where tenant_id = listing.tenant_id and sku_id = listing.sku_id and listing_id = listing.id
         and warehouse_id = warehouse.id

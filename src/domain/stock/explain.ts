@@ -1,5 +1,5 @@
 import type { MovementKind } from "./movement.ts";
-import { decideOffer, type ChannelNumbers, type OurNumbers } from "./offer.ts";
+import { type ChannelNumbers, decideOffer, desiredTotalOf, type OurNumbers } from "./offer.ts";
 
 /** What movements of one kind have done to a level. */
 export interface KindSum {
@@ -49,32 +49,47 @@ export interface OfferExplanation {
 
 /** @param shown null when the channel was never read. */
 export function explainOffer(
-  ours: OurNumbers,
+  { ours, cap }: { readonly ours: OurNumbers; readonly cap: number },
   shown: ChannelNumbers | null,
-  push: { readonly isUnderWay: boolean; readonly lastRefusal: string | null },
+  push: { readonly isPaused: boolean; readonly isUnderWay: boolean; readonly lastRefusal: string | null },
 ): OfferExplanation {
   if (shown === null) {
     return { shouldShow: null, agrees: false, why: "The channel's number was not read yet." };
   }
-  const decision = decideOffer(ours, shown);
-  const ourSum = ours.onHand + ours.underWay - ours.buffer;
-  const theirSum = shown.available + shown.committed;
+  const decision = decideOffer(ours, shown, cap);
+  const here = `${desiredTotalOf(ours)} here (${termsOf(ours)})`;
+  const there = `${shown.available + shown.committed} there (${shown.available} available, ${shown.committed} committed)`;
   if (!decision.push) {
     const why =
       decision.reason === "totals_agree"
-        ? `The sums agree: ${theirSum} there (${shown.available} available, ${shown.committed} committed), ${ourSum} here.`
-        : `The sums differ (${theirSum} there, ${ourSum} here), but nothing less can be offered: more is sold there than there is.`;
+        ? `The sums agree: ${there}, ${here}.`
+        : `The sums differ, ${there} and ${here}, but the offer is right: it can be neither lower nor higher now.`;
     return { shouldShow: shown.available, agrees: true, why };
   }
-  const difference = `${theirSum} there (${shown.available} available, ${shown.committed} committed) and ${ourSum} here.`;
-  const next = push.isUnderWay
-    ? "The right number is on its way."
-    : push.lastRefusal === null
-      ? "It is compared again within minutes, and told then."
-      : `The channel refused it: ${push.lastRefusal}`;
   return {
     shouldShow: decision.available,
     agrees: false,
-    why: `The sums differ: ${difference} ${next}`,
+    why: `The sums differ: ${there}, ${here}. ${nextOf(push)}`,
   };
+}
+
+/** The terms of our sum that are not nothing. */
+function termsOf(ours: OurNumbers): string {
+  const terms = [
+    [ours.reservedElsewhere, "-", "reserved for others"],
+    [ours.underWay, "+", "under way"],
+    [ours.buffer, "-", "kept back"],
+  ] as const;
+  return [
+    `${ours.onHand} on hand`,
+    ...terms.filter(([units]) => units > 0).map(([units, sign, what]) => `${sign} ${units} ${what}`),
+  ].join(" ");
+}
+
+function nextOf(push: Parameters<typeof explainOffer>[2]): string {
+  if (push.isPaused) return "Nothing is told while the SKU is paused.";
+  if (push.isUnderWay) return "The right number is on its way.";
+  return push.lastRefusal === null
+    ? "It is compared again within minutes, and told then."
+    : `The channel refused it: ${push.lastRefusal}`;
 }
