@@ -11,7 +11,10 @@ import { findFreePort } from "./src/embedded/ports.ts";
 import { takeInChangedOrders } from "./src/intake/changed-orders.ts";
 import type { IntakeDependencies } from "./src/intake/dependencies.ts";
 import { startDispatcher } from "./src/intake/dispatcher.ts";
+import { createConsoleMailer, createConsoleTexter } from "./src/integrations/console/messages.ts";
+import { createSmtpMailer } from "./src/integrations/smtp/mailer.ts";
 import { createTiktokShop } from "./src/integrations/tiktok-shop/adapter.ts";
+import { createTwilioTexter } from "./src/integrations/twilio/texter.ts";
 import { createLogger } from "./src/logger.ts";
 import { createWorkerMetrics, serveMetrics } from "./src/metrics.ts";
 import { connectClient, connectNative, temporalServer } from "./src/temporal.ts";
@@ -64,6 +67,7 @@ const intake: IntakeDependencies = {
   orderSyncMilliseconds: config.orderSyncMilliseconds,
   inventorySyncMilliseconds: config.inventorySyncMilliseconds,
 };
+const { smtp, twilio } = config.alerts;
 const workers = await startWorkers({
   connection,
   namespace: server.namespace,
@@ -73,6 +77,13 @@ const workers = await startWorkers({
     channel,
     client,
     logger,
+    alerting: {
+      mailer: smtp === null ? createConsoleMailer(logger) : createSmtpMailer(smtp),
+      texter: twilio === null ? createConsoleTexter(logger) : createTwilioTexter(twilio),
+      secretKey: config.secretKey,
+      engineeringEmail: config.alerts.engineeringEmail,
+      lowStockAlerts: config.alerts.lowStock,
+    },
     queuePrefix: "",
     takeInChangedOrders: (shop, place) => takeInChangedOrders(intake, shop, place),
   }),

@@ -130,6 +130,13 @@ export function workerDependencies(
     channel: noChannel,
     client: servers.client,
     logger: silent,
+    alerting: {
+      mailer: { send: () => Promise.resolve() },
+      texter: { send: () => Promise.resolve() },
+      secretKey: Buffer.alloc(32),
+      engineeringEmail: null,
+      lowStockAlerts: false,
+    },
     takeInChangedOrders: () => Promise.reject(new Error("No shop is polled in this benchmark.")),
     queuePrefix,
   };

@@ -58,6 +58,21 @@ export interface Config {
   readonly inventorySyncMilliseconds: number;
   /** Milliseconds for which a channel that does not answer is spared, scaled. */
   readonly breakerPauseMilliseconds: number;
+  readonly alerts: {
+    /** Whether people are told of low stock. */
+    readonly lowStock: boolean;
+    /** Null: mails are only noted in the log. */
+    readonly smtp: { readonly url: string; readonly from: string } | null;
+    /** Null: text messages are only noted in the log. */
+    readonly twilio: {
+      readonly apiUrl: string;
+      readonly accountSid: string;
+      readonly authToken: string;
+      readonly from: string;
+    } | null;
+    /** Who looks after the installation; null: nobody has said. */
+    readonly engineeringEmail: string | null;
+  };
   /** What the command line logs in with. */
   readonly client: {
     readonly apiUrl: string | null;
@@ -159,6 +174,25 @@ function makeConfig(value: Environment): Config {
       Math.round((inventorySyncMinutes * 60_000) / value.TIME_SCALE),
     ),
     breakerPauseMilliseconds: Math.max(1_000, Math.round(60_000 / value.TIME_SCALE)),
+    alerts: {
+      lowStock: value.LOW_STOCK_ALERT_ENABLED === "true",
+      smtp:
+        value.SMTP_URL === undefined || value.ALERT_FROM === undefined
+          ? null
+          : { url: value.SMTP_URL, from: value.ALERT_FROM },
+      twilio:
+        value.TWILIO_ACCOUNT_SID === undefined ||
+        value.TWILIO_AUTH_TOKEN === undefined ||
+        value.TWILIO_FROM === undefined
+          ? null
+          : {
+              apiUrl: value.TWILIO_API_URL,
+              accountSid: value.TWILIO_ACCOUNT_SID,
+              authToken: value.TWILIO_AUTH_TOKEN,
+              from: value.TWILIO_FROM,
+            },
+      engineeringEmail: value.ENGINEERING_EMAIL ?? null,
+    },
     client: {
       apiUrl: value.CREATORFLOW_API_URL ?? null,
       email: value.CREATORFLOW_EMAIL ?? null,

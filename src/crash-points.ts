@@ -29,6 +29,9 @@ export const crashPoints = {
   "outbox: tracking stored, not marked": "It is fetched again; entries that are there stay as they are.",
   "outbox: document fetched, not stored": "It is fetched again.",
   "outbox: document stored, not marked": "It is fetched again and stored over itself.",
+  "outbox: alert told, not marked": "The alert's workflow is told again and finds nothing new.",
+  "outbox: alerts compared, not marked":
+    "They are compared again; an alert that is open is not opened twice.",
   "shop: warehouses mapped, catalogue not read": "Connecting begins again.",
   "shop: a SKU taken in, its page unfinished":
     "Connecting begins again; the SKU keeps its one opening movement.",
@@ -60,6 +63,13 @@ export const crashPoints = {
   "stock sync: page observed, not compared": "The page is read again; what was observed stays observed.",
   "stock sync: page compared, not answered":
     "The page is read again; a drift that is recorded stays one drift.",
+  "alert: step planned, not committed": "Postgres rolls back; the workflow's activity is tried again.",
+  "alert: step planned, nothing sent":
+    "The workflow's activity finds the messages waiting and names them again.",
+  "alert: message claimed, not sent": "The activity is tried again; the message has not gone out.",
+  "alert: message sent, not marked":
+    "The activity is tried again and sends the message once more, under the same id.",
+  "alert: message marked, not answered": "The activity is tried again and finds the message sent.",
   "tokens: refreshed, not saved": "The old refresh token is used once more.",
 } as const satisfies Record<string, string>;
 

@@ -104,6 +104,31 @@ export const environmentSchema = z.object({
     .transform(Number)
     .default(1),
 
+  LOW_STOCK_ALERT_ENABLED: choice("true", "false").default("true"),
+  SMTP_URL: z
+    .url({
+      protocol: /^smtps?$/,
+      error: "must be an address of a mail server, for example smtps://user:password@mail.example:465",
+    })
+    .optional(),
+  ALERT_FROM: text(
+    /^(?:[^\p{Cc}<>@"]{1,100} <[^\s<>@"]+@[A-Za-z0-9.-]+>|[^\s<>@"]+@[A-Za-z0-9.-]+)$/u,
+    "an e-mail address, with or without a name, for example CreatorFlow <alerts@creatorflow.example>",
+  ).optional(),
+  TWILIO_ACCOUNT_SID: text(
+    /^AC[0-9a-f]{32}$/,
+    "an account's id, AC and 32 hexadecimal digits, for example the one that the Twilio Console shows",
+  ).optional(),
+  TWILIO_AUTH_TOKEN: oneLine("the 32 characters of the Twilio Console").optional(),
+  TWILIO_FROM: text(
+    /^(?:\+[1-9]\d{6,14}|MG[0-9a-f]{32})$/,
+    "a number of yours or the id of a messaging service, for example +447700900123",
+  ).optional(),
+  TWILIO_API_URL: httpUrl("https://api.twilio.com").default("https://api.twilio.com"),
+  ENGINEERING_EMAIL: z
+    .email({ error: "must be an e-mail address, for example engineering@creatorflow.example" })
+    .optional(),
+
   CREATORFLOW_API_URL: httpUrl("http://127.0.0.1:3000").optional(),
   CREATORFLOW_EMAIL: z.email({ error: "must be an e-mail address, for example admin@demo.local" }).optional(),
   CREATORFLOW_PASSWORD: password("the password of that account").optional(),
@@ -170,7 +195,23 @@ function findContradictions(given: Given, neededAnyway: readonly Needed[]): read
           "WORKER_METRICS_HOST opens the worker's figures to other machines: set METRICS_TOKEN, for example to what `openssl rand -hex 16` prints",
         ]
       : []),
+    ...findHalfMessaging(given),
     ...(isProduction ? findDemoSettings(given) : []),
+  ];
+}
+
+function findHalfMessaging(given: Given): readonly string[] {
+  const twilio = [given.TWILIO_ACCOUNT_SID, given.TWILIO_AUTH_TOKEN, given.TWILIO_FROM];
+  const set = twilio.filter((value) => value !== undefined).length;
+  return [
+    ...(given.SMTP_URL !== undefined && given.ALERT_FROM === undefined
+      ? [
+          "ALERT_FROM is missing: SMTP_URL needs to know whom mails come from, for example alerts@creatorflow.example",
+        ]
+      : []),
+    ...(set > 0 && set < twilio.length
+      ? ["TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN and TWILIO_FROM belong together: set all or none"]
+      : []),
   ];
 }
 

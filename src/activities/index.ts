@@ -1,3 +1,4 @@
+import { createAlertActivities } from "./alert.ts";
 import type { ActivityDependencies } from "./dependencies.ts";
 import { createInventorySyncActivities } from "./inventory-sync.ts";
 import { createOfferActivities } from "./offer.ts";
@@ -6,7 +7,7 @@ import { createOrderSyncActivities } from "./order-sync.ts";
 import { createShipmentActivities } from "./shipment.ts";
 import { createStockActivities } from "./stock.ts";
 
-export type { ActivityDependencies } from "./dependencies.ts";
+export type { ActivityDependencies, Alerting } from "./dependencies.ts";
 export type Activities = ReturnType<typeof createActivities>;
 
 /** Everything that workflows may call. Each Worker registers all of them; the task queues decide who runs what. */
@@ -19,5 +20,6 @@ export function createActivities(dependencies: ActivityDependencies) {
     ...createOfferActivities(dependencies),
     ...createInventorySyncActivities(dependencies),
     ...createOrderSyncActivities(dependencies),
+    ...createAlertActivities(dependencies),
   };
 }

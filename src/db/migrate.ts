@@ -10,6 +10,7 @@ import { up as proofRuns } from "./migrations/0008-proof-runs.ts";
 import { up as boundedClaims } from "./migrations/0009-bounded-claims.ts";
 import { up as comparisonsBySku } from "./migrations/0010-comparisons-by-sku.ts";
 import { up as ledgerComplete } from "./migrations/0011-ledger-complete.ts";
+import { up as alerts } from "./migrations/0012-alerts.ts";
 import { up as channel } from "./migrations/0014-channel.ts";
 
 /** Every migration, in order. Forward only: a mistake is mended by the next one. */
@@ -24,6 +25,7 @@ const migrations: Readonly<Record<string, Migration>> = {
   "0009-bounded-claims": { up: boundedClaims },
   "0010-comparisons-by-sku": { up: comparisonsBySku },
   "0011-ledger-complete": { up: ledgerComplete },
+  "0012-alerts": { up: alerts },
   "0014-channel": { up: channel },
 };
 

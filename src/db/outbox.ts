@@ -18,7 +18,11 @@ export type OutboxMessage =
   | {
       readonly kind: "fetch_document";
       readonly payload: { readonly orderId: string; readonly orderRef: string; readonly packageId: string };
-    };
+    }
+  /** An alert opened, or somebody has said something of it. */
+  | { readonly kind: "deliver_alert"; readonly payload: { readonly alertId: string } }
+  /** A SKU's threshold has changed. */
+  | { readonly kind: "check_alerts"; readonly payload: { readonly skuId: string } };
 
 export type OutboxKind = OutboxMessage["kind"];
 

@@ -21,6 +21,46 @@ export type JsonPrimitive = boolean | number | string | null;
 
 export type JsonValue = JsonArray | JsonObject | JsonPrimitive;
 
+export type Timestamp = ColumnType<Date, Date | string, Date | string>;
+
+export interface AlertDeliveries {
+  alert_id: string;
+  attempted_at: string | null;
+  attempts: Generated<number>;
+  created_at: Generated<string>;
+  ended_at: string | null;
+  id: Generated<string>;
+  last_error: string | null;
+  medium: string;
+  rung: number;
+  state: Generated<string>;
+  step: number;
+  tenant_id: string;
+  user_id: string | null;
+}
+
+export interface Alerts {
+  acknowledged_at: string | null;
+  acknowledged_by: string | null;
+  counted_from: Generated<string>;
+  facts: Generated<Json>;
+  id: Generated<string>;
+  kind: string;
+  opened_at: Generated<string>;
+  rearmed_at: string | null;
+  recommendation: Json | null;
+  resolved_at: string | null;
+  resolved_by: string | null;
+  rungs: Generated<number>;
+  severity: string;
+  sku_id: string;
+  snoozed_until: string | null;
+  state: Generated<string>;
+  steps: Generated<number>;
+  subject_id: string;
+  tenant_id: string;
+}
+
 export interface AuditSeals {
   audit_id: string;
   chain_hash: Buffer;
@@ -53,6 +93,13 @@ export interface CircuitBreakers {
   retry_at: string | null;
   shop_id: string;
   tenant_id: string;
+}
+
+export interface DailySales {
+  day: Timestamp;
+  sku_id: string;
+  tenant_id: string;
+  units: number;
 }
 
 export interface Effects {
@@ -142,6 +189,16 @@ export interface Locations {
   is_default: Generated<boolean>;
   name: string;
   tenant_id: string;
+}
+
+export interface NotificationPreferences {
+  email: boolean;
+  in_app: boolean;
+  kind: string;
+  sms: boolean;
+  tenant_id: string;
+  updated_at: Generated<string>;
+  user_id: string;
 }
 
 export interface OrderEvents {
@@ -404,13 +461,18 @@ export interface Skus {
   drift_rule: Generated<string>;
   id: Generated<string>;
   last_synced_at: string | null;
+  lead_time_days: number | null;
   low_stock_threshold: Generated<number>;
   name: string;
   product_id: string;
+  sales_counted_sequence: Generated<number>;
   sold_in_several_shops: Generated<boolean>;
+  sync_failures: Generated<number>;
   sync_paused_at: string | null;
   sync_status: Generated<string>;
   tenant_id: string;
+  threshold_mode: Generated<string>;
+  units_sold_30_days: Generated<number>;
 }
 
 export interface StockDrifts {
@@ -486,7 +548,11 @@ export interface SyncCursors {
 
 export interface Tenants {
   created_at: Generated<string>;
+  engineering_email: string | null;
+  lead_time_days: Generated<number>;
   name: string;
+  plan: Generated<string>;
+  target_cover_days: Generated<number>;
   tenant_id: Generated<string>;
 }
 
@@ -506,6 +572,7 @@ export interface Users {
   name: string;
   password_hash: string;
   permission_version: Generated<number>;
+  phone: Buffer | null;
   role: string;
   tenant_id: string;
 }
@@ -541,15 +608,19 @@ export interface WebhookRejections {
 }
 
 export interface DB {
+  alert_deliveries: AlertDeliveries;
+  alerts: Alerts;
   audit_seals: AuditSeals;
   channel_observations: ChannelObservations;
   circuit_breakers: CircuitBreakers;
+  daily_sales: DailySales;
   effects: Effects;
   idempotency_keys: IdempotencyKeys;
   inventory_audit_log: InventoryAuditLog;
   inventory_transactions: InventoryTransactions;
   listings: Listings;
   locations: Locations;
+  notification_preferences: NotificationPreferences;
   order_events: OrderEvents;
   order_lines: OrderLines;
   order_snapshots: OrderSnapshots;

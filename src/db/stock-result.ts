@@ -5,6 +5,8 @@ import type { ReferenceType } from "../domain/stock/movement.ts";
 import { type Claim, claimOperationId, holdIdOf } from "../domain/stock/operation.ts";
 import { markOfferPending } from "./offers.ts";
 import { appendToOutbox, type MessageToAppend } from "./outbox.ts";
+import { alertOfBatch } from "./stock-alerts.ts";
+import type { LockedStockState } from "./stock-state.ts";
 import { currentTenant, type TenantTransaction } from "./tenant.ts";
 
 /** Writes what a batch has decided: levels, ledger, claims, answers, and what it must cause elsewhere. */
@@ -12,6 +14,7 @@ export async function writeBatchResult(
   transaction: TenantTransaction,
   tenantId: TenantId,
   skuId: SkuId,
+  state: LockedStockState,
   result: BatchResult,
 ): Promise<void> {
   if (result.levels.length > 0) await saveLevels(transaction, tenantId, skuId, result);
@@ -20,6 +23,7 @@ export async function writeBatchResult(
   if (result.transfers.length > 0) await saveTransfers(transaction, tenantId, skuId, result);
   if (result.applied.length > 0) await appendOperations(transaction, tenantId, skuId, result);
   if (result.offerChanged) await markOfferPending(transaction, skuId);
+  await alertOfBatch(transaction, tenantId, skuId, state, result);
   await appendToOutbox(transaction, tenantId, [
     ...result.served.map(({ claim }) => ({
       kind: "wake_order" as const,

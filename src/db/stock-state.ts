@@ -18,28 +18,33 @@ import { currentTenant, type TenantTransaction } from "./tenant.ts";
 /** Waiting claims looked at in one batch; what is behind them comes in the next. */
 const queueHeadMaximum = 1_000;
 
+/** What deciding needs, and beside it what its consequences depend on. */
+export interface LockedStockState extends StockState {
+  /** At or below it the SKU's stock is low; 0 when nobody wants to be told. */
+  readonly lowStockThreshold: number;
+  /** What one shop sells must be told to the others. */
+  readonly soldInSeveralShops: boolean;
+}
+
 /** Everything about a SKU that deciding these operations needs. Its levels stay locked until the transaction ends. */
 export async function lockStockState(
   transaction: TenantTransaction,
   tenantId: TenantId,
   skuId: SkuId,
   operations: readonly StockOperation[],
-): Promise<LockedStock> {
-  const { levels, soldInSeveralShops } = await lockNamedLevels(transaction, tenantId, skuId, operations);
+): Promise<LockedStockState> {
+  const { levels, ...sku } = await lockNamedLevels(transaction, tenantId, skuId, operations);
   const { claims, applied } = await findKnown(transaction, operations);
   await addNextGenerations(transaction, operations, claims);
   const transfers = await findTransfers(transaction, operations);
   const queue = mayFreeUnits(levels, operations) ? await findQueueHead(transaction, skuId) : [];
   const queueContinues = queue.length === queueHeadMaximum;
-  return { levels, claims, applied, transfers, queue, queueContinues, soldInSeveralShops };
+  return { levels, ...sku, claims, applied, transfers, queue, queueContinues };
 }
 
-export interface LockedStock extends StockState {
-  /** What one shop sells must be told to the others. */
-  readonly soldInSeveralShops: boolean;
-}
-
-type LockedLevels = Pick<LockedStock, "soldInSeveralShops"> & { readonly levels: Level[] };
+type LockedLevels = Pick<LockedStockState, "soldInSeveralShops" | "lowStockThreshold"> & {
+  readonly levels: Level[];
+};
 
 /** A location of the seller's that a change by hand names gets a level when the SKU has never lain there. */
 async function lockNamedLevels(
@@ -75,7 +80,7 @@ function locationsOf(operation: StockOperation): readonly LocationId[] {
 }
 
 /** Locked in one order by everybody: the default location first, then by id. */
-async function lockLevels(transaction: TenantTransaction, skuId: SkuId): Promise<LockedLevels> {
+export async function lockLevels(transaction: TenantTransaction, skuId: SkuId): Promise<LockedLevels> {
   const rows = await transaction
     .selectFrom("stock_levels as level")
     .innerJoin("locations as location", (join) =>
@@ -95,6 +100,7 @@ async function lockLevels(transaction: TenantTransaction, skuId: SkuId): Promise
       "level.version",
       "level.last_sequence",
       "sku.sold_in_several_shops",
+      "sku.low_stock_threshold",
     ])
     .forUpdate("level")
     .execute();
@@ -106,7 +112,11 @@ async function lockLevels(transaction: TenantTransaction, skuId: SkuId): Promise
     version: row.version,
     lastSequence: row.last_sequence,
   }));
-  return { levels, soldInSeveralShops: rows.some((row) => row.sold_in_several_shops) };
+  return {
+    levels,
+    soldInSeveralShops: rows[0]?.sold_in_several_shops ?? false,
+    lowStockThreshold: rows[0]?.low_stock_threshold ?? 0,
+  };
 }
 
 interface KnownRow {

@@ -79,7 +79,7 @@ export async function applyInTransaction(
   const state = await lockStockState(transaction, tenantId, skuId, operations);
   const decided = applyBatch(state, operations);
   const result = state.soldInSeveralShops ? alsoForOtherShops(decided) : decided;
-  await writeBatchResult(transaction, tenantId, skuId, result);
+  await writeBatchResult(transaction, tenantId, skuId, state, result);
   crashPoint("stock: batch written, not committed");
   return result;
 }

@@ -26,6 +26,10 @@ export type ChannelSkuId = Id<"ChannelSku">;
 export type ChannelProductId = Id<"ChannelProduct">;
 /** A warehouse as its channel numbers it. */
 export type ChannelWarehouseId = Id<"ChannelWarehouse">;
+/** One alert. UUID, ours. */
+export type AlertId = Id<"Alert">;
+/** One message about an alert to one person by one medium. UUID, ours. */
+export type AlertDeliveryId = Id<"AlertDelivery">;
 /** One request to change a SKU's stock, made from business ids; applied at most once, ever. */
 export type OperationId = Id<"Operation">;
 /** A hold of units for one order line: `<order>/<line>/<generation>`. */

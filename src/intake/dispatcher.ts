@@ -6,6 +6,7 @@ import { Rushes } from "../db/rushes.ts";
 import { ShopPauses } from "./shop-pauses.ts";
 import { ShopsUnderWay } from "./shops-under-way.ts";
 import { followAllSales } from "./demand.ts";
+import { followSales, salesRestMilliseconds } from "./sales.ts";
 import { keepSchedules } from "./schedules.ts";
 import { keepPartitions, sealAuditLogs, sweepExpiredHolds } from "./upkeep.ts";
 import { connectShops, sweepUnhandledOrders } from "./sweep.ts";
@@ -39,6 +40,14 @@ export function startDispatcher(dependencies: IntakeDependencies): Loop {
         logger,
       },
     ),
+    startLoop("outbox to alerts", () => workOffOutbox(dependencies, outboxClasses.alerts), {
+      restMilliseconds: 200,
+      logger,
+    }),
+    startLoop("sales", () => followSales(dependencies).then(() => 0), {
+      restMilliseconds: salesRestMilliseconds(dependencies.timeScale),
+      logger,
+    }),
     startLoop("connecting shops", () => connectShops(dependencies), { restMilliseconds: 2_000, logger }),
     startLoop("schedules", () => keepSchedules(dependencies).then(() => 0), {
       restMilliseconds: 30_000,

@@ -8,13 +8,27 @@ import {
   postponeOutbox,
 } from "../db/outbox.ts";
 import { appendTracking, saveDocument } from "../db/packages.ts";
+import { checkStockAlerts } from "../db/stock-alerts.ts";
 import { withTenant } from "../db/tenant.ts";
 import { unreachable } from "../domain/assert.ts";
-import { asId, type ChannelOrderId, type ShopId, type TenantId } from "../domain/ids.ts";
+import { type AlertId, asId, type ChannelOrderId, type ShopId, type TenantId } from "../domain/ids.ts";
 import { ChannelFailure } from "../integrations/ports/failure.ts";
 import type { ShopKey } from "../integrations/ports/sales-channel.ts";
-import { holdWorkflowId, skuWorkflowId, taskQueues } from "../workflows/addressing.ts";
-import { type HoldInput, offerChanged, searchAttributes, type SkuInput } from "../workflows/messages.ts";
+import {
+  alertWorkflowId,
+  holdWorkflowId,
+  priorities,
+  skuWorkflowId,
+  taskQueues,
+} from "../workflows/addressing.ts";
+import {
+  type AlertInput,
+  alertNews,
+  type HoldInput,
+  offerChanged,
+  searchAttributes,
+  type SkuInput,
+} from "../workflows/messages.ts";
 import type { IntakeDependencies } from "./dependencies.ts";
 import { ShopPauses } from "./shop-pauses.ts";
 import { tellOrder } from "./take-orders.ts";
@@ -26,6 +40,8 @@ import { tellOrder } from "./take-orders.ts";
  */
 export const outboxClasses = {
   workflows: { kinds: ["wake_order", "push_offer", "begin_hold"], claimMaximum: 40, atOnce: 4 },
+  // Apart from what orders wait for: when a shop's channel fails, hundreds of alerts open at once.
+  alerts: { kinds: ["deliver_alert", "check_alerts"], claimMaximum: 20, atOnce: 2 },
   channel: { kinds: ["fetch_tracking", "fetch_document"], claimMaximum: 4, atOnce: 4 },
 } as const satisfies Record<string, { kinds: readonly OutboxKind[]; claimMaximum: number; atOnce: number }>;
 
@@ -132,6 +148,16 @@ async function carryOut(dependencies: IntakeDependencies, message: ClaimedMessag
       await beginHold(dependencies, message.tenantId, message.payload);
       crashPoint("outbox: hold begun, not marked");
       return;
+    case "deliver_alert":
+      await tellAlert(dependencies, message.tenantId, asId<"Alert">(message.payload.alertId));
+      crashPoint("outbox: alert told, not marked");
+      return;
+    case "check_alerts":
+      await withTenant(dependencies.db, message.tenantId, (transaction) =>
+        checkStockAlerts(transaction, message.tenantId, asId<"Sku">(message.payload.skuId)),
+      );
+      crashPoint("outbox: alerts compared, not marked");
+      return;
     case "fetch_tracking": {
       const { shop, orderId } = orderOf(message.tenantId, message.payload.orderRef);
       const entries = await dependencies.channel.tracking(shop, orderId);
@@ -210,5 +236,27 @@ async function tellSku(
     signal: offerChanged,
     signalArgs: [{ causedAt }],
     typedSearchAttributes: [{ key: searchAttributes.sku, value: skuId }],
+  });
+}
+
+async function tellAlert(
+  { client, queuePrefix, timeScale }: IntakeDependencies,
+  tenantId: TenantId,
+  alertId: AlertId,
+): Promise<void> {
+  const input: AlertInput = {
+    tenantId,
+    alertId,
+    ...(queuePrefix === "" ? {} : { queuePrefix }),
+    ...(timeScale === 1 ? {} : { timeScale }),
+  };
+  await client.workflow.signalWithStart("alertDelivery", {
+    workflowId: alertWorkflowId(alertId),
+    taskQueue: taskQueues(queuePrefix).orders,
+    args: [input],
+    signal: alertNews,
+    signalArgs: [],
+    staticSummary: `Alert ${alertId}`,
+    priority: { priorityKey: priorities.schedules, fairnessKey: tenantId },
   });
 }

@@ -12,7 +12,9 @@ import { priorities, taskQueues } from "./addressing.ts";
 const lostAfter = "10s";
 
 /** Postgres alone, and quick: runs inside the workflow task. */
-export const inDatabase = proxyLocalActivities<Pick<Activities, "advanceOrder" | "applyStockBatch">>({
+export const inDatabase = proxyLocalActivities<
+  Pick<Activities, "advanceAlert" | "advanceOrder" | "applyStockBatch">
+>({
   startToCloseTimeout: "10s",
   retry: { initialInterval: "100ms", backoffCoefficient: 2, maximumInterval: "5s" },
 });
@@ -39,6 +41,16 @@ export function atChannel(
     startToCloseTimeout: "1m",
     heartbeatTimeout: lostAfter,
     retry: { initialInterval: "1s", backoffCoefficient: 2, maximumInterval: "30s" },
+  });
+}
+
+/** Messages to people, on their own queue. A mail server may be away for a night: tried until nobody needs the message. */
+export function sendingMessages(queuePrefix: string | undefined): Pick<Activities, "sendAlertDelivery"> {
+  return proxyActivities<Activities>({
+    taskQueue: taskQueues(queuePrefix).notifications,
+    startToCloseTimeout: "2m",
+    heartbeatTimeout: lostAfter,
+    retry: { initialInterval: "2s", backoffCoefficient: 2, maximumInterval: "5m" },
   });
 }
 

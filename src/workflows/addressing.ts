@@ -1,4 +1,4 @@
-import type { ChannelOrderId, ShopId, SkuId } from "../domain/ids.ts";
+import type { AlertId, ChannelOrderId, ShopId, SkuId } from "../domain/ids.ts";
 
 /** Every workflow's id and every task queue's name, built here and nowhere else, from business keys alone. */
 export function orderWorkflowId(shopId: ShopId, orderId: ChannelOrderId): string {
@@ -11,6 +11,10 @@ export function skuWorkflowId(skuId: SkuId): string {
 
 export function holdWorkflowId(holdId: string): string {
   return `hold/${holdId}`;
+}
+
+export function alertWorkflowId(alertId: AlertId): string {
+  return `alert/${alertId}`;
 }
 
 /** The schedule that polls a shop's orders; its workflows carry the same id and the time they were due. */
@@ -36,11 +40,18 @@ export interface TaskQueues {
   readonly orders: string;
   readonly inventory: string;
   readonly tiktok: string;
+  /** Messages to people: activities only. */
+  readonly notifications: string;
 }
 
 /** @param prefix keeps the queues of one test apart from another's; empty in production. */
 export function taskQueues(prefix = ""): TaskQueues {
-  return { orders: `${prefix}orders`, inventory: `${prefix}inventory`, tiktok: `${prefix}tiktok` };
+  return {
+    orders: `${prefix}orders`,
+    inventory: `${prefix}inventory`,
+    tiktok: `${prefix}tiktok`,
+    notifications: `${prefix}notifications`,
+  };
 }
 
 /** Temporal priority: 1 is the most urgent, 3 the default. */

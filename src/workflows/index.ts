@@ -1,3 +1,4 @@
+export { alertDelivery } from "./alert-delivery.ts";
 export { orderLifecycle } from "./order-lifecycle.ts";
 export { skuInventory } from "./sku-inventory.ts";
 export { stockHold } from "./stock-hold.ts";

@@ -1,7 +1,7 @@
 import { defineSearchAttributeKey, SearchAttributeType } from "@temporalio/common";
 import { defineSignal, defineUpdate } from "@temporalio/workflow";
 import type { Refusal } from "../domain/decision.ts";
-import type { ChannelOrderId, ShopId, SkuId, TenantId, UserId } from "../domain/ids.ts";
+import type { AlertId, ChannelOrderId, ShopId, SkuId, TenantId, UserId } from "../domain/ids.ts";
 import type { CancelRefusal } from "../domain/order/decide.ts";
 import type { StockAnswer, StockOperation } from "../domain/stock/operation.ts";
 
@@ -125,6 +125,19 @@ export interface InventorySyncInput {
   readonly after?: string | undefined;
   readonly counts?: InventorySyncCounts | undefined;
 }
+
+export interface AlertInput {
+  readonly tenantId: TenantId;
+  readonly alertId: AlertId;
+  readonly queuePrefix?: string | undefined;
+  /** How much faster the ladder of reminders passes than the clock; 1 unless told. */
+  readonly timeScale?: number | undefined;
+  /** Events after which the run continues as new; tests lower it. */
+  readonly historyLengthMaximum?: number | undefined;
+}
+
+/** Something was said of the alert, or its condition is over: look. */
+export const alertNews = defineSignal("alertNews");
 
 /** What an operator can search for in the Temporal Web UI. */
 export const searchAttributes = {

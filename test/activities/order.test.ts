@@ -24,7 +24,15 @@ beforeAll(async () => {
   shop = await seedShop(db);
   const nobody = {} as never;
   ({ advanceOrder } = createOrderActivities(
-    { db, channel: noChannel, client: nobody, logger: silent, queuePrefix: "", takeInChangedOrders: nobody },
+    {
+      db,
+      channel: noChannel,
+      client: nobody,
+      logger: silent,
+      alerting: nobody,
+      queuePrefix: "",
+      takeInChangedOrders: nobody,
+    },
     () => Promise.reject(new Error("Nothing is asked of the stock here")),
   ));
 });

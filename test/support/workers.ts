@@ -1,6 +1,6 @@
 import { DefaultLogger, Runtime } from "@temporalio/worker";
 import pino from "pino";
-import { type ActivityDependencies, createActivities } from "../../src/activities/index.ts";
+import { type ActivityDependencies, type Alerting, createActivities } from "../../src/activities/index.ts";
 import type { Database } from "../../src/db/connection.ts";
 import type { SalesChannel } from "../../src/integrations/ports/sales-channel.ts";
 import { bundleWorkflows, type RunningWorkers, startWorkers } from "../../src/workers.ts";
@@ -18,6 +18,15 @@ export const silent = pino({ level: "silent" });
 /** For tests whose shops nobody polls. */
 export const pollsNothing = () => Promise.reject(new Error("This test polls nothing"));
 
+/** For tests of what must tell nobody: a message is an error. */
+export const tellsNobody: Alerting = {
+  mailer: { send: () => Promise.reject(new Error("This test sends no mail")) },
+  texter: { send: () => Promise.reject(new Error("This test sends no text message")) },
+  secretKey: Buffer.alloc(32, 1),
+  engineeringEmail: null,
+  lowStockAlerts: true,
+};
+
 /** The product's own Workers, on queues of this test alone. The workflows are compiled once a file. */
 export async function startTestWorkers(
   temporal: TestTemporal,
@@ -25,8 +34,10 @@ export async function startTestWorkers(
   channel: SalesChannel,
   {
     takeInChangedOrders = pollsNothing,
+    alerting = tellsNobody,
     ...options
   }: {
+    readonly alerting?: Alerting;
     readonly cachedWorkflowsMaximum?: number;
     readonly takeInChangedOrders?: ActivityDependencies["takeInChangedOrders"];
   } = {},
@@ -42,6 +53,7 @@ export async function startTestWorkers(
       channel,
       client: temporal.client,
       logger: silent,
+      alerting,
       takeInChangedOrders,
       queuePrefix: temporal.taskQueuePrefix,
     }),

@@ -5,7 +5,7 @@ import { asId } from "../../src/domain/ids.ts";
 import { ChannelFailure } from "../../src/integrations/ports/failure.ts";
 import type { SalesChannel } from "../../src/integrations/ports/sales-channel.ts";
 import { type DemoShop, startDemoShop, stockOfChannelSku } from "../support/demo-shop.ts";
-import { pollsNothing, silent } from "../support/workers.ts";
+import { pollsNothing, silent, tellsNobody } from "../support/workers.ts";
 
 let demo: DemoShop;
 beforeAll(async () => {
@@ -19,6 +19,7 @@ const activitiesWith = (changes: Partial<SalesChannel>) =>
     channel: { ...demo.channel, ...changes },
     client: demo.temporal.client,
     logger: silent,
+    alerting: tellsNobody,
     takeInChangedOrders: pollsNothing,
     queuePrefix: demo.temporal.taskQueuePrefix,
   });

@@ -17,7 +17,7 @@ import { type DemoShop, orderOf, startDemoShop, stockOfChannelSku } from "../sup
 import { findReplayFailures, historiesOf, recordWhenAsked } from "../support/histories.ts";
 import { openTestDatabase } from "../support/seed.ts";
 import { until } from "../support/until.ts";
-import { pollsNothing, silent, startTestWorkers } from "../support/workers.ts";
+import { pollsNothing, silent, startTestWorkers, tellsNobody } from "../support/workers.ts";
 
 let demo: DemoShop;
 let workers: RunningWorkers;
@@ -46,6 +46,7 @@ const activitiesOf = ({ db, channel, temporal }: Pick<DemoShop, "db" | "channel"
     channel,
     client: temporal.client,
     logger: silent,
+    alerting: tellsNobody,
     takeInChangedOrders: pollsNothing,
     queuePrefix: temporal.taskQueuePrefix,
   });

@@ -11,7 +11,7 @@ import { fetchAndTake } from "../support/dispatch.ts";
 import { type DemoShop, orderOf, startDemoShop, stockOfChannelSku } from "../support/demo-shop.ts";
 import { openTestDatabase } from "../support/seed.ts";
 import { until } from "../support/until.ts";
-import { pollsNothing } from "../support/workers.ts";
+import { pollsNothing, tellsNobody } from "../support/workers.ts";
 
 /** A buyer whose every word can be told from all others. */
 const canaries = {
@@ -51,6 +51,7 @@ beforeAll(async () => {
       channel,
       client: temporal.client,
       logger,
+      alerting: tellsNobody,
       takeInChangedOrders: pollsNothing,
       queuePrefix: temporal.taskQueuePrefix,
     }),

@@ -73,6 +73,3 @@ export function nextState(state: AlertState, event: AlertEvent): AlertState | Re
 export function isUnanswered(state: AlertState): boolean {
   return state === "open" || state === "snoozed";
 }
-
-/** How far ahead an alert can be snoozed at most, in days. */
-export const snoozeDaysMaximum = 30;

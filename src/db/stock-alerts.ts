@@ -1,0 +1,121 @@
+import { sql } from "kysely";
+import { conditionsAt, crossings } from "../domain/alert/crossings.ts";
+import type { SkuId, TenantId } from "../domain/ids.ts";
+import type { BatchResult } from "../domain/stock/apply-batch.ts";
+import { available, type Level } from "../domain/stock/movement.ts";
+import { type AlertToOpen, openAlerts, resolveAlerts } from "./alerts.ts";
+import { appendToOutbox } from "./outbox.ts";
+import { type LockedStockState, lockLevels } from "./stock-state.ts";
+import { currentTenant, type TenantTransaction } from "./tenant.ts";
+
+/**
+ * Opens and ends the alerts that follow from what a batch did to a SKU's stock, in the batch's transaction. A batch that
+ * crosses no line and leaves nobody waiting asks the database nothing.
+ */
+export async function alertOfBatch(
+  transaction: TenantTransaction,
+  tenantId: TenantId,
+  skuId: SkuId,
+  { levels, claims, lowStockThreshold: threshold }: LockedStockState,
+  result: BatchResult,
+): Promise<void> {
+  const changed = new Map(result.levels.map((level) => [level.locationId, level]));
+  const after = availableIn(levels.map((level) => changed.get(level.locationId) ?? level));
+  const { opens, rearms } = crossings(availableIn(levels), after, threshold);
+  const paidOneWaits = [...result.claims.values()].some(
+    ({ is }) => is.state === "waiting" && is.rank.paidAt !== null,
+  );
+  await openAlerts(transaction, tenantId, [
+    ...opens.map((kind): AlertToOpen => ({ kind, skuId, facts: { available: after, threshold } })),
+    ...(paidOneWaits ? [{ kind: "shortage" as const, skuId }] : []),
+  ]);
+  await resolveAlerts(transaction, tenantId, rearms, skuId);
+  const someoneLeft =
+    result.served.length > 0 ||
+    [...result.claims].some(([id, { is }]) => is.state !== "waiting" && claims.get(id)?.state === "waiting");
+  if (someoneLeft && !paidOneWaits)
+    await resolveAlerts(transaction, tenantId, ["shortage"], skuId, nobodyWaits(skuId));
+}
+
+function availableIn(levels: readonly Readonly<Level>[]): number {
+  return levels.reduce((sum, level) => sum + available(level), 0);
+}
+
+function nobodyWaits(skuId: SkuId) {
+  return sql`not exists (
+    select from shortages where shortages.tenant_id = ${currentTenant} and shortages.sku_id = ${skuId} and shortages.state = 'waiting'
+  )`;
+}
+
+/**
+ * Has a SKU's alerts compared with its numbers once the transaction that changes its threshold is committed. Not in it: a
+ * batch that is under way has read the old threshold, and a look at the numbers that it is about to change would miss them.
+ *
+ * @param cause names the change: of two calls with the same one counts.
+ */
+export async function noteThresholdChanged(
+  transaction: TenantTransaction,
+  tenantId: TenantId,
+  skuId: SkuId,
+  cause: string,
+): Promise<void> {
+  await appendToOutbox(transaction, tenantId, [
+    { kind: "check_alerts", key: `${skuId}/${cause}`.slice(0, 400), payload: { skuId } },
+  ]);
+}
+
+/** Opens and ends what a SKU's numbers, as they are now, ask for. */
+export async function checkStockAlerts(
+  transaction: TenantTransaction,
+  tenantId: TenantId,
+  skuId: SkuId,
+): Promise<void> {
+  const { levels, lowStockThreshold: threshold } = await lockLevels(transaction, skuId);
+  if (levels.length === 0) return;
+  const now = availableIn(levels);
+  const { opens, rearms } = conditionsAt(now, threshold);
+  await openAlerts(
+    transaction,
+    tenantId,
+    opens.map((kind) => ({ kind, skuId, facts: { available: now, threshold } })),
+  );
+  await resolveAlerts(transaction, tenantId, rearms, skuId);
+}
+
+/** Failures in a row after which people are told. */
+const syncFailuresMaximum = 3;
+
+/**
+ * Counts how a push or a look at a SKU's stock at its channels ended. The third failure in a row alerts the seller and
+ * engineering; a success ends that.
+ *
+ * @param reason what the channel said, for people; without anything personal.
+ */
+export async function noteSyncOutcome(
+  transaction: TenantTransaction,
+  tenantId: TenantId,
+  skuId: SkuId,
+  ok: boolean,
+  reason = "",
+): Promise<void> {
+  if (ok) {
+    const recovered = await transaction
+      .updateTable("skus")
+      .set({ sync_failures: 0 })
+      .where("id", "=", skuId)
+      .where("sync_failures", ">", 0)
+      .returning("id")
+      .executeTakeFirst();
+    if (recovered !== undefined) await resolveAlerts(transaction, tenantId, ["sync_failed"], skuId);
+    return;
+  }
+  const failed = await transaction
+    .updateTable("skus")
+    .set((eb) => ({ sync_failures: eb("sync_failures", "+", 1) }))
+    .where("id", "=", skuId)
+    .returning("sync_failures")
+    .executeTakeFirst();
+  if (failed === undefined || failed.sync_failures < syncFailuresMaximum) return;
+  const facts = reason === "" ? {} : { reason: reason.slice(0, 500) };
+  await openAlerts(transaction, tenantId, [{ kind: "sync_failed", skuId, facts }]);
+}
