@@ -1,4 +1,5 @@
 import { Command, CommanderError } from "commander";
+import { addAlertCommands } from "./commands/alerts.ts";
 import { addChannelCommands } from "./commands/channel.ts";
 import { addDatabaseCommands } from "./commands/database.ts";
 import { addDeliveryCommands } from "./commands/deliveries.ts";
@@ -25,6 +26,7 @@ export async function runCommandLine(words: readonly string[], context: CommandC
     .exitOverride();
   addOrderCommands(program, context);
   addChannelCommands(addStockCommands(program, context), context);
+  addAlertCommands(program, context);
   addDeliveryCommands(program, context);
   addShopCommands(program, context);
   addSimulateCommands(program, context);

@@ -3,10 +3,10 @@ import type { AlertFacts, AlertKind, AlertSeverity } from "../domain/alert/alert
 import type { Unanswered } from "../domain/alert/escalation.ts";
 import { type AlertState, isUnanswered } from "../domain/alert/life.ts";
 import type { AlertMedium, Notice } from "../domain/alert/recipients.ts";
-import { type ReorderRecommendation, reorderRecommendation } from "../domain/alert/reorder.ts";
+import type { ReorderRecommendation } from "../domain/alert/reorder.ts";
 import { type AlertDeliveryId, type AlertId, asId, type SkuId, type UserId } from "../domain/ids.ts";
 import { currentTenant, type TenantTransaction } from "./tenant.ts";
-import { type SalesBasis, toSales } from "./thresholds.ts";
+import { findRecommendation } from "./thresholds.ts";
 
 /** An alert, locked, as whoever decides about telling people of it needs it. */
 export interface LockedAlert {
@@ -116,31 +116,6 @@ export async function saveRecommendation(
     .set({ recommendation: recommendation === null ? null : JSON.stringify(recommendation) })
     .where("id", "=", alertId)
     .execute();
-}
-
-/** What to order of a SKU now; null when it is not known. */
-export async function findRecommendation(
-  transaction: TenantTransaction,
-  skuId: SkuId,
-): Promise<ReorderRecommendation | null> {
-  const { rows } = await sql<
-    SalesBasis & { available: number; lead_time_days: number; target_cover_days: number }
-  >`
-    select sku.units_sold_30_days, sku.created_at, clock_timestamp() as now,
-      coalesce(sku.lead_time_days, tenant.lead_time_days) as lead_time_days, tenant.target_cover_days,
-      (select coalesce(sum(available_stock), 0)::integer from stock_levels as level
-       where level.tenant_id = sku.tenant_id and level.sku_id = sku.id) as available
-    from skus as sku join tenants as tenant on tenant.tenant_id = sku.tenant_id
-    where sku.id = ${skuId}
-  `.execute(transaction);
-  const [row] = rows;
-  if (row === undefined) return null;
-  return reorderRecommendation({
-    ...toSales(row),
-    available: row.available,
-    leadTimeDays: row.lead_time_days,
-    targetCoverDays: row.target_cover_days,
-  });
 }
 
 /** One message that is about to be sent. */

@@ -1,4 +1,4 @@
-import type { TenantId, UserId } from "../domain/ids.ts";
+import type { SkuId, TenantId, UserId } from "../domain/ids.ts";
 import type { TenantTransaction } from "./tenant.ts";
 
 /** What a person did or was refused. Values are plain JSON without anything personal. */
@@ -14,10 +14,16 @@ export interface AuditEntry {
     | "sync_resume"
     | "offer_settings"
     | "drift_repair"
-    | "deliveries_replay";
+    | "deliveries_replay"
+    | "alert_acknowledge"
+    | "alert_snooze"
+    | "alert_resolve"
+    | "notification_preferences"
+    | "replenishment";
   readonly userId: UserId | null;
   readonly orderRef?: string;
-  readonly skuId?: string;
+  readonly skuId?: SkuId;
+  readonly oldValues?: Readonly<Record<string, unknown>>;
   readonly newValues?: Readonly<Record<string, unknown>>;
   readonly reason?: string;
   readonly address: string;
@@ -39,6 +45,7 @@ export async function appendAudit(
       user_id: entry.userId,
       order_ref: entry.orderRef ?? null,
       sku_id: entry.skuId ?? null,
+      old_values: entry.oldValues === undefined ? null : JSON.stringify(entry.oldValues),
       new_values: entry.newValues === undefined ? null : JSON.stringify(entry.newValues),
       reason: entry.reason ?? null,
       ip_address: entry.address,

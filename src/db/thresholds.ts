@@ -1,4 +1,5 @@
 import { sql } from "kysely";
+import { type ReorderRecommendation, reorderRecommendation } from "../domain/alert/reorder.ts";
 import { thresholdFor, type ThresholdMode } from "../domain/alert/threshold.ts";
 import { type Sales, salesDays } from "../domain/alert/velocity.ts";
 import { asId, type SkuId, type TenantId } from "../domain/ids.ts";
@@ -7,13 +8,13 @@ import { noteThresholdChanged } from "./stock-alerts.ts";
 import { currentTenant, type TenantTransaction } from "./tenant.ts";
 
 /** What a row says of a SKU's sales. */
-export interface SalesBasis {
+interface SalesBasis {
   readonly units_sold_30_days: number;
   readonly created_at: string;
   readonly now: string;
 }
 
-export function toSales({ units_sold_30_days: unitsSold, created_at: createdAt, now }: SalesBasis): Sales {
+function toSales({ units_sold_30_days: unitsSold, created_at: createdAt, now }: SalesBasis): Sales {
   const days = Math.floor((Date.parse(now) - Date.parse(createdAt)) / 86_400_000);
   return { unitsSold, daysObserved: Math.min(salesDays, Math.max(0, days)) };
 }
@@ -51,8 +52,56 @@ export async function setThreshold(
   return { threshold, before };
 }
 
+/**
+ * Sets how a SKU's threshold is found and how long its supply takes.
+ *
+ * @param leadTimeDays null: as long as the seller's usually does.
+ * @returns false when there is no such SKU.
+ */
+export async function setReplenishment(
+  transaction: TenantTransaction,
+  tenantId: TenantId,
+  skuId: SkuId,
+  wanted: Parameters<typeof setThreshold>[3],
+  leadTimeDays: number | null,
+  cause: string,
+): Promise<boolean> {
+  const set = await setThreshold(transaction, tenantId, skuId, wanted, cause);
+  await transaction
+    .updateTable("skus")
+    .set({ lead_time_days: leadTimeDays })
+    .where("id", "=", skuId)
+    .execute();
+  return set !== null;
+}
+
+/** What to order of a SKU now; null when it is not known. */
+export async function findRecommendation(
+  transaction: TenantTransaction,
+  skuId: SkuId,
+): Promise<ReorderRecommendation | null> {
+  const { rows } = await sql<
+    SalesBasis & { available: number; lead_time_days: number; target_cover_days: number }
+  >`
+    select sku.units_sold_30_days, sku.created_at, clock_timestamp() as now,
+      coalesce(sku.lead_time_days, tenant.lead_time_days) as lead_time_days, tenant.target_cover_days,
+      (select coalesce(sum(available_stock), 0)::integer from stock_levels as level
+       where level.tenant_id = sku.tenant_id and level.sku_id = sku.id) as available
+    from skus as sku join tenants as tenant on tenant.tenant_id = sku.tenant_id
+    where sku.id = ${skuId}
+  `.execute(transaction);
+  const [row] = rows;
+  if (row === undefined) return null;
+  return reorderRecommendation({
+    ...toSales(row),
+    available: row.available,
+    leadTimeDays: row.lead_time_days,
+    targetCoverDays: row.target_cover_days,
+  });
+}
+
 /** SKUs of which the sales are counted in one transaction. */
-export const salesPageSize = 200;
+const salesPageSize = 200;
 
 /**
  * Counts what was sold of one page of SKUs since it was counted last, and lets automatic thresholds follow. Each movement is

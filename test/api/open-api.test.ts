@@ -51,6 +51,15 @@ const allowed: Readonly<Record<string, readonly Role[] | "everybody" | "channel"
   "GET /api/inventory/drifts": sellers,
   "POST /api/inventory/drifts/{id}/repair": writers,
   "GET /api/inventory/push-delay": sellers,
+  "GET /api/inventory/products/{id}/replenishment": sellers,
+  "PUT /api/inventory/products/{id}/replenishment": writers,
+  "GET /api/alerts": sellers,
+  "GET /api/alerts/{id}": sellers,
+  "POST /api/alerts/{id}/acknowledge": writers,
+  "POST /api/alerts/{id}/snooze": writers,
+  "POST /api/alerts/{id}/resolve": writers,
+  "GET /api/notification-preferences": writers,
+  "PUT /api/notification-preferences": writers,
   "GET /api/orders": sellers,
   "GET /api/orders/{id}": sellers,
   "GET /api/orders/{id}/timeline": sellers,
@@ -82,6 +91,11 @@ const bodies: Readonly<Record<string, object>> = {
   "PUT /api/inventory/products/{id}/backorder": { floor: 0, reason: "none are made any more" },
   "POST /api/inventory/drifts/{id}/repair": { how: "push_ours", reason: "looked at it" },
   "PUT /api/inventory/products/{id}/offer": { buffer: 0 },
+  "PUT /api/inventory/products/{id}/replenishment": { threshold_mode: "automatic", lead_time_days: null },
+  "POST /api/alerts/{id}/acknowledge": {},
+  "POST /api/alerts/{id}/snooze": { until: new Date(Date.now() + 3_600_000).toISOString() },
+  "POST /api/alerts/{id}/resolve": {},
+  "PUT /api/notification-preferences": { preferences: [] },
   "POST /api/orders/{id}/cancel": { reason: "asked by phone" },
   "POST /api/deliveries/replay": { state: "parked" },
 };
@@ -115,7 +129,7 @@ afterAll(async () => {
 });
 
 async function call(route: string, headers: Record<string, string> = {}, id: string = randomUUID()) {
-  const [method, path] = route.split(" ") as ["GET" | "POST", string];
+  const [method, path] = route.split(" ") as ["GET" | "POST" | "PUT", string];
   return await bed.app.inject({
     method,
     url: path.replace("{id}", id).replace("{topic}", "orders") + (queries[route] ?? ""),
@@ -173,11 +187,17 @@ async function addRows(): Promise<Readonly<Record<string, string>>> {
      select $1, tenant_id, id, sku_id, 'warehouse-1', 'changed_in_seller_center', 1, 10, 'open' from listings where sku_id = $2`,
     [driftId, skuId],
   );
+  const alertId = randomUUID();
+  await bed.superuser.query(
+    "insert into alerts (id, tenant_id, kind, severity, sku_id, subject_id) values ($1, $2, 'drift', 'warning', $3, 'x')",
+    [alertId, seller.tenantId, skuId],
+  );
   return {
     "/products/{id}": skuId,
     "/transfers/{id}": transferId,
     "/holds/{id}": holdId,
     "/drifts/{id}": driftId,
+    "/alerts/{id}": alertId,
     "/orders/{id}": orderId,
     "/deliveries/{id}": deliveryId,
   };

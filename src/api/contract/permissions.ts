@@ -10,6 +10,8 @@ export const permissions = {
   "inventory:write": ["creator", "admin"],
   /** Changes of more units than `largeChangeUnits` at once. */
   "inventory:write_large": ["admin"],
+  /** Answering alerts, and saying how one is told of them and from when on. */
+  "inventory:alerts_manage": ["creator", "admin"],
   "orders:read": ["creator", "admin", "support"],
   "orders:write": ["creator", "admin"],
   /** Who the parcel goes to, in clear; others see it masked. */
