@@ -29,6 +29,9 @@ test.each([
   ["a SKU that pushed its offer", /^skuInventory .*pushOffer/],
   ["a SKU that continued as new", /^skuInventory .*continued$/],
   ["a poll", /^tiktokOrderSync .*ended$/],
+  ["an alert that people were told of", /^alertDelivery sendAlertDelivery ended$/],
+  ["an alert that was over before anybody was told", /^alertDelivery ended$/],
+  ["an alert that continued as new", /^alertDelivery .*continued$/],
 ])("a history of %s is recorded", (_what, path) => {
   expect(recorded.map((history) => history.path)).toContainEqual(expect.stringMatching(path));
 });
