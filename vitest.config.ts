@@ -8,7 +8,9 @@ export default defineConfig({
         extends: true,
         test: {
           name: "workflows without cache",
-          include: ["test/workflows/{order-lifecycle,sku-inventory,tiktok-order-sync,alert-delivery}.test.ts"],
+          include: [
+            "test/workflows/{order-lifecycle,sku-inventory,tiktok-order-sync,alert-delivery}.test.ts",
+          ],
           env: { CREATORFLOW_TEST_WORKFLOW_CACHE: "off" },
         },
       },

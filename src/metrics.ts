@@ -154,6 +154,9 @@ const factGauges = {
   creatorflow_rate_budget_blocked: ["1 while the channel has told the shop to wait", "shop"],
   creatorflow_circuit_breakers: ["Shops by the state of their circuit breaker", "state"],
   creatorflow_shops_without_authorisation: ["Shops that the channel no longer lets us act for"],
+  creatorflow_alerts: ["Alerts that nobody has answered", "severity"],
+  creatorflow_alert_messages: ["Messages about alerts that are still to be sent"],
+  creatorflow_alert_messages_age_seconds: ["Age of the oldest of them"],
   creatorflow_proof_time_seconds: ["When the last proof ended, in Unix time"],
   creatorflow_proof_under_way: ["Differences that the last proof took for news on their way"],
   inventory_data_corruption: ["Violations that the last proof found"],
@@ -227,6 +230,9 @@ class FactGauges {
     for (const { state, hold, count } of facts.orders)
       this.#set("creatorflow_orders", count, { state, hold });
     this.#set("creatorflow_orders_past_ship_by", facts.pastShipBy);
+    for (const { severity, count } of facts.alerts) this.#set("creatorflow_alerts", count, { severity });
+    this.#set("creatorflow_alert_messages", facts.alertMessages.depth);
+    this.#set("creatorflow_alert_messages_age_seconds", facts.alertMessages.age);
     this.#set("inventory_sync_coverage", facts.skus === 0 ? 1 : facts.syncedSkus / facts.skus);
     if (facts.proof === null) return;
     this.#set("creatorflow_proof_time_seconds", facts.proof.finishedAt);

@@ -31,7 +31,8 @@ class AlertRun {
   readonly #input: AlertInput;
   readonly #messages: ReturnType<typeof sendingMessages>;
   readonly #sending = new Set<AlertDeliveryId>();
-  #hasNews = true;
+  /** Times that another look was asked for. */
+  #news = 0;
 
   constructor(input: AlertInput) {
     this.#input = input;
@@ -39,23 +40,23 @@ class AlertRun {
   }
 
   receive(): void {
-    this.#hasNews = true;
+    this.#news += 1;
   }
 
   async run(): Promise<void> {
     const { tenantId, alertId, timeScale } = this.#input;
     while (true) {
-      this.#hasNews = false;
+      const seen = this.#news;
       const progress = await inDatabase.advanceAlert({ tenantId, alertId, timeScale: timeScale ?? 1 });
       for (const deliveryId of progress.deliveries) this.#send(deliveryId);
       setCurrentDetails(progress.details);
-      if (this.#sending.size === 0 && !this.#hasNews) {
+      if (this.#sending.size === 0 && this.#news === seen) {
         if (progress.lookAgainIn === null) return;
         if (this.#historyIsLong() && allHandlersFinished())
           await continueAsNew<typeof alertDelivery>(this.#input);
       }
-      if (progress.lookAgainIn === null) await condition(() => this.#hasNews);
-      else await condition(() => this.#hasNews, progress.lookAgainIn);
+      if (progress.lookAgainIn === null) await condition(() => this.#news !== seen);
+      else await condition(() => this.#news !== seen, progress.lookAgainIn);
     }
   }
 

@@ -41,6 +41,10 @@ export interface SystemFacts {
   readonly breakers: { readonly open: number; readonly closed: number };
   /** Shops whose authorisation the channel has refused to renew, or that were disconnected. */
   readonly shopsWithoutAuthorisation: number;
+  /** Alerts that nobody has answered. */
+  readonly alerts: readonly { readonly severity: "warning" | "critical"; readonly count: number }[];
+  /** Messages about alerts that are still to be sent. */
+  readonly alertMessages: Waiting;
   readonly skus: number;
   readonly syncedSkus: number;
   readonly drifts: readonly { readonly cause: string; readonly count: number }[];
@@ -113,6 +117,12 @@ export async function readSystemFacts(db: Database): Promise<SystemFacts> {
       'shopsWithoutAuthorisation', (select count(*) from shops left join shop_credentials as credentials
           on credentials.tenant_id = shops.tenant_id and credentials.shop_id = shops.id
         where status = 'disconnected' or refresh_refused_at is not null),
+      'alerts', (select json_agg(unanswered) from (
+        select severity, (select count(*) from alerts
+          where state in ('open', 'snoozed') and alerts.severity = severities.severity) as count
+        from unnest(array['warning', 'critical']) as severities (severity)) as unanswered),
+      'alertMessages', (select json_build_object('depth', count(*), 'age', ${ageOf("min(created_at)")})
+        from alert_deliveries where state in ('due', 'sending')),
       'skus', (select count(*) from skus),
       'syncedSkus', (select count(*) from skus where sync_status = 'synced'),
       'drifts', (select coalesce(json_agg(drift), '[]') from (

@@ -89,6 +89,6 @@ function explanationOf({ kind, facts }: AlertSubject): readonly string[] {
 
 function shorten(text: string, lengthMaximum: number): string {
   const line = text.replaceAll(/\s+/g, " ").trim();
-  const characters = [...line];
+  const characters = Array.from(line);
   return characters.length <= lengthMaximum ? line : `${characters.slice(0, lengthMaximum - 1).join("")}…`;
 }
