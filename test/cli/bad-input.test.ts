@@ -117,6 +117,29 @@ const commands: Readonly<Record<string, Command>> = {
       "--reason": ["", " ", "\u0000", "\ud800", "x".repeat(501)],
     },
   },
+  "stock sync": { words: ["stock", "sync"], argument: "needed" },
+  "stock pause": { words: ["stock", "pause"], argument: "needed" },
+  "stock resume": { words: ["stock", "resume"], argument: "needed" },
+  "stock offer": {
+    words: ["stock", "offer"],
+    argument: "needed",
+    wrong: {
+      "--buffer": [...noNumbers, "-1", "100000"],
+      "--buffer-percent": [...noNumbers, "-1", "101"],
+      "--drift-rule": ["", "always"],
+    },
+  },
+  "stock drifts": {
+    words: ["stock", "drifts"],
+    wrong: { "--state": ["", "lost"], "--limit": pages["--limit"] },
+  },
+  "stock repair": {
+    words: ["stock", "repair"],
+    argument: "needed",
+    needs: { "--how": "push_ours", "--reason": "counted" },
+    wrong: { "--how": ["", "theirs"], "--reason": ["", " ", "x".repeat(501)] },
+  },
+  "stock push-delay": { words: ["stock", "push-delay"], wrong: { "--minutes": [...noNumbers, "0", "1441"] } },
   "deliveries list": {
     words: ["deliveries", "list"],
     wrong: { "--state": ["lost", ""], "--order": ["", "\u0000", "x".repeat(101)], ...pages },
@@ -216,7 +239,7 @@ describe("a line that asks for nothing that can be done", () => {
     for (let words = waiting.pop(); words !== undefined; words = waiting.pop()) {
       const { stdout } = await run([...words, "--help"]);
       const [, list = ""] = stdout.split("Commands:\n");
-      const names = [...list.matchAll(/^ {2}(\w+)/gm)]
+      const names = [...list.matchAll(/^ {2}([\w-]+)/gm)]
         .map(([, name = ""]) => name)
         .filter((name) => name !== "help");
       if (names.length === 0) innermost.push(words.join(" "));

@@ -101,7 +101,7 @@ const numbersOf = (skuId: SkuId) =>
       listings.map(({ listingId }) => listingId),
     );
     return listings.map((listing) => ({
-      shopId: listing.shopId as string,
+      shopId: listing.shopId,
       viral: listing.viral,
       ...ours.get(cellKey(listing.listingId, seededWarehouse))!.ours,
     }));

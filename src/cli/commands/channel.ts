@@ -115,7 +115,7 @@ function addOffer(stock: Command, context: CommandContext): void {
 }
 
 function addDrifts(stock: Command, context: CommandContext): void {
-  const drifts = stock
+  stock
     .command("drifts")
     .description("listings that show what nothing explains")
     .option("--state <state>", "suspected, open, repairing or closed; all but closed when left out")
@@ -144,8 +144,8 @@ function addDrifts(stock: Command, context: CommandContext): void {
             ),
       );
     });
-  drifts
-    .command("repair <id>")
+  stock
+    .command("repair <drift>")
     .description(
       "repairs a drift: tells the channel our number again, or corrects our stock by the difference",
     )
