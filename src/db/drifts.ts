@@ -6,8 +6,10 @@ import { refreshSyncStatus } from "./offers.ts";
 import { appendToOutbox } from "./outbox.ts";
 import { currentTenant, type TenantTransaction } from "./tenant.ts";
 
-/** Seconds after a change here in which a difference is that change on its way. */
-const youngSeconds = 10;
+/** Seconds that a SKU's entity may take from being told of a change to writing its push down. */
+const toldSeconds = 10;
+/** Messages of the outbox that may have been carried out in that time were written in the last so many minutes. */
+const toldMinutes = 5;
 /** Seconds after which a push without an answer is no longer waited for. */
 const unansweredSeconds = 60;
 /** Pushes of a listing that a number is compared with, to find which of them has overwritten a newer one. */
@@ -39,22 +41,24 @@ export async function getListingContexts(
     before: { warehouseId: string; available: number; committed: number; locked: number }[];
   }>`
     with told as materialized (
-      select distinct payload ->> 'skuId' as sku_id from outbox
+      select payload ->> 'skuId' as sku_id, done_at from outbox
       where tenant_id = ${currentTenant} and kind = 'push_offer' and done_at is null
+      union all
+      select payload ->> 'skuId', done_at from outbox
+      where tenant_id = ${currentTenant} and kind = 'push_offer' and id >= uuidv7(make_interval(mins => ${-toldMinutes}))
+        and done_at > clock_timestamp() - make_interval(secs => ${toldSeconds})
     ), unhandled as materialized (
       select distinct line.sku_id from orders
       join order_lines as line on line.tenant_id = orders.tenant_id and line.order_id = orders.id
       where orders.tenant_id = ${currentTenant} and orders.handled_version < orders.snapshot_version
     )
     select listing.id, sku.drift_rule, listing.sync_status <> 'synced' as needs_push,
-      (exists (select from told where told.sku_id = sku.id::text)
+      (exists (select from told where told.sku_id = sku.id::text
+          and (told.done_at is null or listing.last_synced_at is null or told.done_at > listing.last_synced_at))
         or exists (select from unhandled where unhandled.sku_id = sku.id)
         or exists (select from push_intents as intent
           where intent.tenant_id = listing.tenant_id and intent.listing_id = listing.id and intent.state = 'open'
-            and intent.created_at > clock_timestamp() - make_interval(secs => ${unansweredSeconds}))
-        or exists (select from stock_levels as level
-          where level.tenant_id = sku.tenant_id and level.sku_id = sku.id
-            and level.updated_at > clock_timestamp() - make_interval(secs => ${youngSeconds}))) as is_changing,
+            and intent.created_at > clock_timestamp() - make_interval(secs => ${unansweredSeconds}))) as is_changing,
       (select coalesce(jsonb_agg(jsonb_build_object('warehouseId', warehouse_id, 'desired', desired_available,
           'availableSeen', available_seen, 'committedSeen', committed_seen) order by created_at desc), '[]')
         from (select * from push_intents as intent

@@ -67,21 +67,12 @@ afterAll(async () => {
   await temporal.close();
 });
 
-/** A SKU of ten units that lies still for an hour, of which the channel shows so many. */
+/** A SKU of ten units of which the channel shows so many. */
 async function skuShowing(units: number | null): Promise<SkuId> {
   const code = `CH-${randomUUID().slice(0, 8)}`;
   const skuId = await bed.addSku(seller, { code, quantity: 10 });
-  await ageLevels(skuId);
   if (units !== null) shown.set(`channel ${code}`, units);
   return skuId;
-}
-
-async function ageLevels(skuId: SkuId): Promise<void> {
-  await bed.superuser.query(
-    `begin; alter table stock_levels disable trigger all;
-     update stock_levels set updated_at = now() - interval '1 hour' where sku_id = '${skuId}';
-     alter table stock_levels enable trigger all; commit`,
-  );
 }
 
 function send(method: "POST" | "PUT", url: string, payload: object = {}, as = headers) {

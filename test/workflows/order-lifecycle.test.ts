@@ -61,7 +61,7 @@ const stockRequestsOf = ({ db, temporal }: DemoShop) =>
 
 async function syncStatusOf(channelSkuId: string): Promise<string | undefined> {
   const [row] = await demo.database.asSuperuser<{ sync_status: string }>(
-    "select sync_status from skus join listings on listings.sku_id = skus.id where channel_sku_id = $1",
+    "select skus.sync_status from skus join listings on listings.sku_id = skus.id where channel_sku_id = $1",
     [channelSkuId],
   );
   return row?.sync_status;
