@@ -50,6 +50,25 @@ export async function createCrashTraffic(stack: ChaosStack, client: CarefulClien
     client.cancel(order.id);
   };
 
+  /** Sets a threshold that is above what there is and takes it away again, and takes a unit away in between. */
+  const makeScarce = async (skuId: string): Promise<void> => {
+    const sku = ours.get(skuId) ?? "";
+    const setThreshold = async (threshold: number): Promise<void> => {
+      await stack.sql("update skus set low_stock_threshold = $2, threshold_mode = 'fixed' where id = $1", [
+        sku,
+        threshold,
+      ]);
+      await stack.sql(
+        `insert into outbox (tenant_id, kind, key, payload)
+         select tenant_id, 'check_alerts', gen_random_uuid()::text, jsonb_build_object('skuId', id) from skus where id = $1`,
+        [sku],
+      );
+    };
+    await setThreshold(10_000);
+    client.adjust(sku, 1);
+    await setThreshold(0);
+  };
+
   return {
     client,
     async lead(point) {
@@ -61,6 +80,11 @@ export async function createCrashTraffic(stack: ChaosStack, client: CarefulClien
         return;
       }
       const skuId = nextSku();
+      // Down over its threshold and up again, so that an alert opens, people are told of it, and it is over.
+      if (point.includes("alert")) {
+        await makeScarce(skuId);
+        return;
+      }
       await placeOrder(skuId, quick);
       await placeOrder(scarce, quick);
       client.adjust(ours.get(skuId) ?? "", 2);

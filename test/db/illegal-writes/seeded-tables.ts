@@ -173,6 +173,16 @@ const restOfOurs = `
   insert into inventory_audit_log (tenant_id, event_type) values (:ourTenant, 'seed');
   insert into audit_seals (tenant_id, sequence, audit_id, row_hash, chain_hash)
   select tenant_id, 1, id, sha256('row'), sha256('chain') from inventory_audit_log where event_type = 'seed';
+  insert into alerts (tenant_id, kind, severity, sku_id, subject_id, state, steps, snoozed_until, resolved_at, rearmed_at)
+  select :ourTenant, 'drift', 'warning', :sku, state, state, 1, case when state = 'snoozed' then now() end,
+    case when state = 'resolved' then now() end, case when state = 'rearmed' then now() end
+  from unnest(array['open', 'snoozed', 'resolved', 'rearmed']) as state;
+  insert into alert_deliveries (tenant_id, alert_id, user_id, medium, step, rung, state, ended_at)
+  select alerts.tenant_id, alerts.id, users.id, 'email', 0, 0, given.state, case when given.state = 'sent' then now() end
+  from alerts join users on users.tenant_id = alerts.tenant_id
+  join (values ('open', 'due'), ('rearmed', 'sent')) as given (subject_id, state) on given.subject_id = alerts.subject_id;
+  insert into alert_deliveries (tenant_id, alert_id, user_id, medium, step, rung)
+  select tenant_id, id, null, 'email', 0, 0 from alerts where subject_id = 'open';
   insert into locations (tenant_id, name) values (:ourTenant, 'North');
   insert into stock_levels (tenant_id, sku_id, location_id)
   select tenant_id, :sku, id from locations where name = 'North' and tenant_id = :ourTenant;
@@ -199,5 +209,5 @@ async function fingerprint(database: UsedTestDatabase): Promise<string> {
     ({ name }) =>
       `select '${name}' as name, md5(coalesce(string_agg(row::text, '|' order by row::text), '')) as hash from ${name} as row`,
   );
-  return JSON.stringify(await database.asSuperuser(parts.join(" union all ")));
+  return JSON.stringify(await database.asSuperuser(`${parts.join(" union all ")} order by name`));
 }
