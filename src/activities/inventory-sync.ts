@@ -164,8 +164,8 @@ async function writeLooks(
   ];
   const agreeingIds = agreeing.map(({ listingId }) => listingId);
   await closePushIntents(transaction, agreeingIds, "confirmed", "seen by the stock sync");
-  await closeDrifts(transaction, agreeingIds);
-  await setListingStates(transaction, agreeing, "synced");
+  await closeDrifts(transaction, tenantId, agreeingIds);
+  await setListingStates(transaction, tenantId, agreeing, "synced");
   await markMissing(
     transaction,
     looks

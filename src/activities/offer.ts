@@ -11,6 +11,7 @@ import {
   getOurNumbers,
   type IntendedPush,
   type Listing,
+  noteListingFailed,
   type Observation,
   openPushIntents,
   setListingStates,
@@ -172,12 +173,32 @@ export function createOfferActivities({ db, channel }: Pick<ActivityDependencies
     });
   }
 
+  async function noteFailure(tenantId: TenantId, listing: Listing, reason: string): Promise<void> {
+    await withTenant(db, tenantId, async (transaction) => {
+      await setListingStates(transaction, tenantId, [listing], "failed");
+      await noteListingFailed(transaction, tenantId, listing, reason);
+    });
+  }
+
+  /** A call that was not made, for want of budget or since the channel is spared, says nothing of the listing. */
+  async function noteChannelFailure(
+    tenantId: TenantId,
+    listing: Listing,
+    failure: ChannelFailure,
+  ): Promise<void> {
+    if (failure.kind === "refused") return await noteFailure(tenantId, listing, failure.message);
+    if (failure.kind === "rate_limited" || failure.retryAt !== null) return;
+    await withTenant(db, tenantId, (transaction) =>
+      noteListingFailed(transaction, tenantId, listing, failure.message),
+    );
+  }
+
   async function markRefused(
     tenantId: TenantId,
     listing: Listing,
     refusal: string,
   ): Promise<ApplicationFailure> {
-    await withTenant(db, tenantId, (transaction) => setListingStates(transaction, [listing], "failed"));
+    await noteFailure(tenantId, listing, refusal);
     return ApplicationFailure.create({ type: "push_refused", message: refusal, nextRetryDelay: "30s" });
   }
 
@@ -206,11 +227,7 @@ export function createOfferActivities({ db, channel }: Pick<ActivityDependencies
             try {
               await settleListing(tenantId, listing, causedAt);
             } catch (error) {
-              if (error instanceof ChannelFailure && error.kind === "refused") {
-                await withTenant(db, tenantId, (transaction) =>
-                  setListingStates(transaction, [listing], "failed"),
-                );
-              }
+              if (error instanceof ChannelFailure) await noteChannelFailure(tenantId, listing, error);
               throw error;
             }
           }),
@@ -294,11 +311,12 @@ async function intendPushes(
   );
   await closeDrifts(
     transaction,
+    tenantId,
     settled
       .filter(({ listingId }) => byListing.get(listingId)?.every(agrees) === true)
       .map(({ listingId }) => listingId),
   );
-  await setListingStates(transaction, settled, "synced");
+  await setListingStates(transaction, tenantId, settled, "synced");
   if (pushes.length > 0) await openPushIntents(transaction, tenantId, pushes);
   return pushes;
 }

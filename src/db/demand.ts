@@ -8,6 +8,7 @@ import {
   nextAdaptiveBuffer,
 } from "../domain/stock/demand.ts";
 import { markOfferPending } from "./offers.ts";
+import { openAlerts, resolveAlerts } from "./alerts.ts";
 import { appendToOutbox } from "./outbox.ts";
 import { currentTenant, type TenantTransaction } from "./tenant.ts";
 
@@ -151,6 +152,22 @@ async function appendNews(
   news: readonly ViralNews[],
 ): Promise<void> {
   if (news.length === 0) return;
+  await openAlerts(
+    transaction,
+    tenantId,
+    news
+      .filter(({ event }) => event === "viral_began")
+      .map(({ skuId, recentPerMinute, usualPerMinute }) => ({
+        kind: "viral" as const,
+        skuId,
+        facts: {
+          reason: `${Math.round(recentPerMinute)} units a minute instead of ${usualPerMinute.toFixed(1)}.`,
+        },
+      })),
+  );
+  for (const { skuId, event } of news) {
+    if (event === "viral_ended") await resolveAlerts(transaction, tenantId, ["viral"], skuId);
+  }
   await transaction
     .insertInto("inventory_audit_log")
     .values(

@@ -1,7 +1,14 @@
 import { sql } from "kysely";
 import { asId, type ShopId, type SkuId, type TenantId, type UserId } from "../domain/ids.ts";
 import type { ChannelNumbers } from "../domain/stock/offer.ts";
-import { type DriftCause, type DriftRule, type PastPush, repairsItself } from "../domain/stock/reconcile.ts";
+import {
+  type DriftCause,
+  type DriftRule,
+  driftSentence,
+  type PastPush,
+  repairsItself,
+} from "../domain/stock/reconcile.ts";
+import { openAlerts, resolveAlerts } from "./alerts.ts";
 import { refreshSyncStatus } from "./offers.ts";
 import { appendToOutbox } from "./outbox.ts";
 import { currentTenant, type TenantTransaction } from "./tenant.ts";
@@ -129,6 +136,7 @@ export async function recordDrifts(
     listing_id: string;
     sku_id: string;
     cause: DriftCause;
+    units: number;
     state: "suspected" | "open" | "repairing";
   }>`
     insert into stock_drifts as drift (tenant_id, listing_id, sku_id, warehouse_id, cause, units, our_total,
@@ -147,7 +155,7 @@ export async function recordDrifts(
         when drift.state = 'repairing' and drift.last_seen_at > clock_timestamp() - make_interval(secs => ${repairSeconds})
           then 'repairing'
         else 'open' end
-    returning id, listing_id, sku_id, cause, state
+    returning id, listing_id, sku_id, cause, units, state
   `.execute(transaction);
   const rules = new Map(found.map(({ listingId, rule }) => [listingId, rule]));
   const ofItself = recorded.rows.filter(
@@ -163,6 +171,19 @@ export async function recordDrifts(
       reason: `by rule: ${drift.cause}`,
     });
   }
+  const repairing = new Set(ofItself.map(({ id }) => id));
+  await openAlerts(
+    transaction,
+    tenantId,
+    recorded.rows
+      .filter(({ id, state }) => state === "open" && !repairing.has(id))
+      .map((drift) => ({
+        kind: "drift" as const,
+        skuId: asId<"Sku">(drift.sku_id),
+        subjectId: drift.listing_id,
+        facts: { reason: driftSentence(drift.cause, drift.units) },
+      })),
+  );
   await refreshSyncStatus(
     transaction,
     recorded.rows.map((row) => asId<"Sku">(row.sku_id)),
@@ -173,14 +194,19 @@ export async function recordDrifts(
 /** Closes what is recorded of listings: they show what they should. */
 export async function closeDrifts(
   transaction: TenantTransaction,
+  tenantId: TenantId,
   listingIds: readonly string[],
 ): Promise<void> {
   if (listingIds.length === 0) return;
-  await sql`
+  const { rows } = await sql<{ listing_id: string }>`
     update stock_drifts set state = 'closed', closed_at = clock_timestamp(),
       outcome = case when repaired_how is null then 'went by itself' else 'repaired' end
     where tenant_id = ${currentTenant} and listing_id = any (${[...listingIds]}::uuid[]) and state <> 'closed'
+    returning listing_id
   `.execute(transaction);
+  for (const listingId of new Set(rows.map((row) => row.listing_id))) {
+    await resolveAlerts(transaction, tenantId, ["drift"], listingId);
+  }
 }
 
 export interface RepairWish {

@@ -18,6 +18,7 @@ import {
   type OurNumbers,
   syncStatusOf,
 } from "../domain/stock/offer.ts";
+import { openAlerts, resolveAlerts } from "./alerts.ts";
 import { currentTenant, type TenantTransaction } from "./tenant.ts";
 
 /** One SKU as sold in one shop. */
@@ -340,30 +341,61 @@ export async function markOfferPending(transaction: TenantTransaction, skuId: Sk
   `.execute(transaction);
 }
 
-/** Notes how listings stand with their channel, and with that how their SKUs do. */
+/** Notes how listings stand with their channel, and with that how their SKUs do. One that is synced has failed no more. */
 export async function setListingStates(
   transaction: TenantTransaction,
+  tenantId: TenantId,
   listings: readonly Listing[],
   state: ListingState["state"],
 ): Promise<void> {
   if (listings.length === 0) return;
   // The SKU first, as a batch of its stock does: else the two wait for each other.
-  await sql`
+  const { rows: recovered } = await sql<{ id: string | null }>`
     with locked as materialized (
       select id from skus
       where tenant_id = ${currentTenant} and id = any (${listings.map(({ skuId }) => skuId)}::uuid[])
       order by id for no key update
     )
     update listings set sync_status = ${state}
-      ${state === "synced" ? sql`, last_synced_at = clock_timestamp(), missing_since = null` : sql``}
+      ${state === "synced" ? sql`, last_synced_at = clock_timestamp(), missing_since = null, sync_failures = 0` : sql``}
     from locked
     where tenant_id = ${currentTenant} and sku_id = locked.id
       and listings.id = any (${listings.map(({ listingId }) => listingId)}::uuid[])
+    returning case when new.sync_failures < old.sync_failures then listings.id end as id
   `.execute(transaction);
+  for (const { id } of recovered) {
+    if (id !== null) await resolveAlerts(transaction, tenantId, ["sync_failed"], id);
+  }
   await refreshSyncStatus(
     transaction,
     listings.map(({ skuId }) => skuId),
   );
+}
+
+/** Failures in a row after which people are told. */
+const syncFailuresMaximum = 3;
+
+/**
+ * Counts a try to tell a listing its number that has failed. The third in a row alerts the seller and engineering; the next
+ * that works ends it.
+ *
+ * @param reason what the channel said, for people; without anything personal.
+ */
+export async function noteListingFailed(
+  transaction: TenantTransaction,
+  tenantId: TenantId,
+  { listingId, skuId }: Pick<Listing, "listingId" | "skuId">,
+  reason: string,
+): Promise<void> {
+  const { sync_failures: failures } = await transaction
+    .updateTable("listings")
+    .set((eb) => ({ sync_failures: eb("sync_failures", "+", 1) }))
+    .where("id", "=", listingId)
+    .returning("sync_failures")
+    .executeTakeFirstOrThrow();
+  if (failures < syncFailuresMaximum) return;
+  const facts = { reason: reason.slice(0, 500) };
+  await openAlerts(transaction, tenantId, [{ kind: "sync_failed", skuId, subjectId: listingId, facts }]);
 }
 
 /** Works out anew how SKUs stand with their channels; called whenever something that it depends on has changed. */

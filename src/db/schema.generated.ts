@@ -178,6 +178,7 @@ export interface Listings {
   missing_since: string | null;
   shop_id: string;
   sku_id: string;
+  sync_failures: Generated<number>;
   sync_status: Generated<string>;
   tenant_id: string;
   warehouse_ids: string[];
@@ -467,7 +468,6 @@ export interface Skus {
   product_id: string;
   sales_counted_sequence: Generated<number>;
   sold_in_several_shops: Generated<boolean>;
-  sync_failures: Generated<number>;
   sync_paused_at: string | null;
   sync_status: Generated<string>;
   tenant_id: string;

@@ -2,7 +2,8 @@ import { describe, expect, test } from "vitest";
 import { type AlertAnswer, answerAlert, openAlert, resolveAlerts } from "../../src/db/alerts.ts";
 import type { Database } from "../../src/db/connection.ts";
 import { applyStockBatch } from "../../src/db/stock.ts";
-import { checkStockAlerts, noteSyncOutcome } from "../../src/db/stock-alerts.ts";
+import { findListings, noteListingFailed, setListingStates } from "../../src/db/offers.ts";
+import { checkStockAlerts } from "../../src/db/stock-alerts.ts";
 import { type TenantTransaction, withTenant } from "../../src/db/tenant.ts";
 import { setThreshold } from "../../src/db/thresholds.ts";
 import { createUser } from "../../src/db/users.ts";
@@ -285,11 +286,14 @@ describe("a threshold that changes", () => {
 
 describe("a sync", () => {
   const fail = (skuId: SkuId) =>
-    inShop((transaction) =>
-      noteSyncOutcome(transaction, shop.tenantId, skuId, false, "quantity outside limits"),
-    );
+    inShop(async (transaction) => {
+      const [listing] = await findListings(transaction, skuId);
+      await noteListingFailed(transaction, shop.tenantId, listing!, "quantity outside limits");
+    });
   const succeed = (skuId: SkuId) =>
-    inShop((transaction) => noteSyncOutcome(transaction, shop.tenantId, skuId, true));
+    inShop(async (transaction) =>
+      setListingStates(transaction, shop.tenantId, await findListings(transaction, skuId), "synced"),
+    );
 
   test("that fails three times in a row is an alert with the channel's words, and one that works ends it", async () => {
     const skuId = await seedSku(db, shop, 50);

@@ -9,7 +9,7 @@ import {
 } from "./common.ts";
 
 export const alertKindSchema = z
-  .enum(["low_stock", "out_of_stock", "sync_failed", "drift", "shortage", "stock_corrupt"])
+  .enum(["low_stock", "out_of_stock", "sync_failed", "drift", "shortage", "viral", "stock_corrupt"])
   .describe("What it is about");
 
 export const alertStateSchema = z

@@ -26,13 +26,13 @@ export async function up(db: Kysely<unknown>): Promise<void> {
      alter table skus
        add column threshold_mode text not null default 'automatic',
        add column lead_time_days integer,
-       add column sync_failures integer not null default 0,
        add column units_sold_30_days integer not null default 0,
        add column sales_counted_sequence bigint not null default 0,
        add constraint threshold_mode_is_known check (threshold_mode in ('automatic', 'fixed')),
        add constraint lead_time_is_bounded check (lead_time_days between 0 and 365),
-       add constraint sync_failures_count check (sync_failures >= 0),
-       add constraint sales_are_counted_on check (sales_counted_sequence >= 0)`,
+       add constraint sales_are_counted_on check (sales_counted_sequence >= 0);
+
+     alter table listings add column sync_failures integer not null default 0 check (sync_failures >= 0)`,
   );
 
   await run(
@@ -62,7 +62,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
        foreign key (tenant_id, acknowledged_by) references users (tenant_id, id),
        foreign key (tenant_id, resolved_by) references users (tenant_id, id),
        constraint alert_kind_is_known
-         check (kind in ('low_stock', 'out_of_stock', 'sync_failed', 'drift', 'shortage', 'stock_corrupt')),
+         check (kind in ('low_stock', 'out_of_stock', 'sync_failed', 'drift', 'shortage', 'viral', 'stock_corrupt')),
        constraint alert_severity_is_known check (severity in ('warning', 'critical')),
        constraint alert_state_is_known check (state in ('open', 'acknowledged', 'snoozed', 'resolved', 'rearmed')),
        constraint alert_subject_is_named check (length(subject_id) between 1 and 200),
@@ -147,7 +147,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
        primary key (tenant_id, user_id, kind),
        foreign key (tenant_id, user_id) references users (tenant_id, id),
        constraint preference_kind_is_known
-         check (kind in ('low_stock', 'out_of_stock', 'sync_failed', 'drift', 'shortage', 'stock_corrupt'))
+         check (kind in ('low_stock', 'out_of_stock', 'sync_failed', 'drift', 'shortage', 'viral', 'stock_corrupt'))
      )`,
   );
   await tenantTable(db, "notification_preferences", { app: "select, insert, update" });

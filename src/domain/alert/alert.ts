@@ -8,6 +8,7 @@ export const alertKinds = [
   "sync_failed",
   "drift",
   "shortage",
+  "viral",
   "stock_corrupt",
 ] as const;
 export type AlertKind = (typeof alertKinds)[number];
@@ -32,6 +33,7 @@ const rules: Readonly<Record<AlertKind, AlertRule>> = {
   drift: { severity: "warning", audience: "seller" },
   // Somebody has paid for a unit that is not there.
   shortage: { severity: "critical", audience: "seller" },
+  viral: { severity: "warning", audience: "seller" },
   stock_corrupt: { severity: "critical", audience: "engineering" },
 };
 

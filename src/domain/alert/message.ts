@@ -55,6 +55,8 @@ function headlineOf({ kind, facts, sku }: AlertSubject): string {
       return `The channel shows another stock of ${name} than ours`;
     case "shortage":
       return `Paid orders wait for units of ${name}`;
+    case "viral":
+      return `${name} sells far faster than usual`;
     case "stock_corrupt":
       return `The stock of ${name} does not agree with its ledger`;
     default:
@@ -80,6 +82,11 @@ function explanationOf({ kind, facts }: AlertSubject): readonly string[] {
       return ["Nothing that is under way explains the difference.", ...reason];
     case "shortage":
       return ["Count units in, or cancel what cannot be delivered.", ...reason];
+    case "viral":
+      return [
+        "Its numbers go to the channels before all others, and shops that share its stock keep more back while it lasts.",
+        ...reason,
+      ];
     case "stock_corrupt":
       return ["Reservations of this SKU have stopped. Find out before anything else is sold.", ...reason];
     default:

@@ -110,6 +110,24 @@ function probableCause(
   return "changed_in_seller_center";
 }
 
+const causeWords: Readonly<Record<DriftCause, string>> = {
+  push_lost: "our last number has not arrived",
+  overwritten_by_older_push: "an older number of ours has arrived after a newer one",
+  pool_moved: "units were locked for a campaign or a creator, or given back",
+  sold_outside: "units have left the channel that we count as still there",
+  changed_in_seller_center: "somebody has set the number there, by hand or by another app",
+  missing_listing: "the channel does not know the listing any more",
+};
+
+/** A drift in a sentence, for people. @param units theirs less ours. */
+export function driftSentence(cause: DriftCause, units: number): string {
+  const size =
+    units === 0
+      ? "The numbers differ"
+      : `${Math.abs(units)} units ${units > 0 ? "too many" : "too few"} there`;
+  return `${size}; probably ${causeWords[cause]}.`;
+}
+
 export type DriftRule = "automatic" | "ask" | "push_ours";
 
 /**
