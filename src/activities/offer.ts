@@ -186,7 +186,10 @@ export function createOfferActivities({ db, channel }: Pick<ActivityDependencies
     listing: Listing,
     failure: ChannelFailure,
   ): Promise<void> {
-    if (failure.kind === "refused") return await noteFailure(tenantId, listing, failure.message);
+    if (failure.kind === "refused") {
+      await noteFailure(tenantId, listing, failure.message);
+      return;
+    }
     if (failure.kind === "rate_limited" || failure.retryAt !== null) return;
     await withTenant(db, tenantId, (transaction) =>
       noteListingFailed(transaction, tenantId, listing, failure.message),
