@@ -111,7 +111,7 @@ describe("how one is told", () => {
   test("is everything until something is said, and what is said stays", async () => {
     const before = preferencesAnswer.parse((await get("/api/notification-preferences")).json());
     expect(before).toMatchObject({ phone: null, sms_allowed: false });
-    expect(before.preferences).toHaveLength(6);
+    expect(before.preferences).toHaveLength(7);
     const mine = { kind: "low_stock", in_app: true, email: false, sms: false } as const;
     const said = await put("/api/notification-preferences", { preferences: [mine], phone: "+447700900123" });
     const after = preferencesAnswer.parse(said.json());
