@@ -56,8 +56,11 @@ const layers = {
       "db/thresholds",
       "db/connection",
       "db/tenant",
+      "db/approvals",
+      "db/bulk-operations",
+      "db/sku-settings",
     ],
-    why: "the API is thin: it reads read-models, signals workflows, and owns only users, keys, sessions, and what people decide about offers and say of alerts",
+    why: "the API is thin: it reads read-models, signals workflows, writes down what workflows are asked for, and owns only users, keys, sessions, settings, and what people decide about offers and say of alerts",
   },
   intake: {
     may: ["crash-points", "domain", "db", "integrations/ports", "workflows/messages", "workflows/addressing"],

@@ -15,6 +15,17 @@ export const crashPoints = {
   "key: effect done, answer not stored": "The same request asks for the same effect and gets its answer.",
   "key: answer stored, not given": "The same request gets the stored answer.",
   "cancellation: audited, order not asked": "The same request audits again and asks the order.",
+  "import: rows staged, not accepted":
+    "The same request stages them again; those without a name are dropped after an hour.",
+  "approval: audited, workflow not asked": "The same request audits again and asks the workflow.",
+  "approval: approved, stock not asked": "The approval's activity asks the stock.",
+  "approval: stock answered, not recorded": "The approval's activity asks again and gets the stored answer.",
+  "approval: answer recorded, not told": "The approval's activity finds it settled.",
+  "bulk: page read, stock not asked": "The page is read again.",
+  "bulk: stock answered, results not recorded":
+    "The page is read again; each row's operation is known and gets its stored answer.",
+  "bulk: results recorded, not told": "The next page is read; what has its result is not on it.",
+  "bulk: every row done, not marked finished": "An empty page is read again, and the operation marked.",
   "deliveries: claimed, orders not fetched": "The lease runs out and another pass claims them.",
   "deliveries: orders fetched, not stored": "The lease runs out and the orders are fetched again.",
   "orders: stored, workflows not told":
@@ -25,6 +36,8 @@ export const crashPoints = {
   "outbox: order woken, not marked": "The order is woken again and finds nothing new.",
   "outbox: entity told of the offer, not marked": "The entity is told again and finds the offer settled.",
   "outbox: hold begun, not marked": "It is begun again and found running, or over and released already.",
+  "outbox: approval started, not marked": "It is started again, or found running.",
+  "outbox: bulk operation started, not marked": "It is started again, or found running.",
   "outbox: tracking fetched, not stored": "It is fetched again.",
   "outbox: tracking stored, not marked": "It is fetched again; entries that are there stay as they are.",
   "outbox: document fetched, not stored": "It is fetched again.",

@@ -13,7 +13,7 @@ import { taskQueues } from "./workflows/addressing.ts";
 /**
  * The Workers of one process. Orders and SKU entities have one each: an order's local activity holds its workflow-task
  * slot while it waits for an entity, and on a shared Worker those who wait would starve those they wait for. Talks with
- * TikTok Shop are plain activities on a third, messages to people on a fourth.
+ * TikTok Shop are plain activities on a third, messages to people on a fourth, changes by the thousand on a fifth.
  */
 export interface WorkersOptions {
   readonly connection: NativeConnection;
@@ -93,7 +93,7 @@ export async function startWorkers(options: WorkersOptions): Promise<RunningWork
     // New orders, and entities that were not asked for a while, are asked for more often: their units are not reserved yet.
     nonStickyToStickyPollRatio: 0.7,
   } as const;
-  const [orders, inventory, tiktok, notifications] = await Promise.all([
+  const [orders, inventory, tiktok, notifications, bulk] = await Promise.all([
     Worker.create({
       ...workflows,
       ...drainWithin(askersShare),
@@ -125,12 +125,20 @@ export async function startWorkers(options: WorkersOptions): Promise<RunningWork
       taskQueue: queues.notifications,
       maxConcurrentActivityTaskExecutions: 20,
     }),
+    Worker.create({
+      ...shared,
+      ...drainWithin(askersShare),
+      taskQueue: queues.bulk,
+      // A page asks many entities at once: a few pages keep everything busy that orders leave free.
+      maxConcurrentActivityTaskExecutions: 4,
+    }),
   ]);
   const runs = {
     orders: orders.run(),
     inventory: inventory.run(),
     tiktok: tiktok.run(),
     notifications: notifications.run(),
+    bulk: bulk.run(),
   };
   const ended = Promise.all(Object.values(runs)).then(() => undefined);
   // Whoever waits for the end sees a failure; until then it must not count as unhandled.
@@ -145,7 +153,8 @@ export async function startWorkers(options: WorkersOptions): Promise<RunningWork
       shutDown(orders);
       shutDown(tiktok);
       shutDown(notifications);
-      await Promise.allSettled([runs.orders, runs.tiktok, runs.notifications]);
+      shutDown(bulk);
+      await Promise.allSettled([runs.orders, runs.tiktok, runs.notifications, runs.bulk]);
       shutDown(inventory);
       await ended;
     },

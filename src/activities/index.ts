@@ -1,6 +1,8 @@
 import { createAlertActivities } from "./alert.ts";
 import type { ActivityDependencies } from "./dependencies.ts";
 import { createInventorySyncActivities } from "./inventory-sync.ts";
+import { createApprovalActivities } from "./approval.ts";
+import { createBulkActivities } from "./bulk.ts";
 import { createOfferActivities } from "./offer.ts";
 import { createOrderActivities } from "./order.ts";
 import { createOrderSyncActivities } from "./order-sync.ts";
@@ -21,5 +23,7 @@ export function createActivities(dependencies: ActivityDependencies) {
     ...createInventorySyncActivities(dependencies),
     ...createOrderSyncActivities(dependencies),
     ...createAlertActivities(dependencies),
+    ...createApprovalActivities(dependencies, stock.requestStock),
+    ...createBulkActivities(dependencies, stock.requestStock),
   };
 }

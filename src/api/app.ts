@@ -16,7 +16,9 @@ import { describeRoutes, serveDocumentation } from "./plugins/documentation.ts";
 import { limitRequests } from "./plugins/limits.ts";
 import { answerWithProblems, sendProblem } from "./plugins/problems.ts";
 import { alertRoutes } from "./routes/alerts.ts";
+import { approvalRoutes } from "./routes/approvals.ts";
 import { authRoutes } from "./routes/auth.ts";
+import { bulkRoutes } from "./routes/bulk.ts";
 import { channelRoutes } from "./routes/channel.ts";
 import { deliveryRoutes } from "./routes/deliveries.ts";
 import { healthRoutes } from "./routes/health.ts";
@@ -27,6 +29,7 @@ import { measureRequests, serveMetrics } from "./routes/metrics.ts";
 import { notificationRoutes } from "./routes/notifications.ts";
 import { orderRoutes } from "./routes/orders.ts";
 import { shopRoutes } from "./routes/shops.ts";
+import { stockChangeRoutes } from "./routes/stock-changes.ts";
 import { takeInTikTokShopWebhooks } from "./webhooks/tiktok-shop.ts";
 
 const bodyBytesMax = 256 * 1_024;
@@ -82,6 +85,9 @@ export async function buildApp(dependencies: ApiDependencies): Promise<FastifyIn
   await app.register(channelRoutes(dependencies));
   await app.register(alertRoutes(dependencies));
   await app.register(notificationRoutes(dependencies));
+  await app.register(stockChangeRoutes(dependencies));
+  await app.register(approvalRoutes(dependencies));
+  await app.register(bulkRoutes(dependencies));
   await app.register(orderRoutes(dependencies));
   await app.register(shopRoutes(dependencies));
   await app.register(deliveryRoutes(dependencies));

@@ -27,6 +27,7 @@ type KeyedRequest = Pick<FastifyRequest, "method" | "url" | "id" | "session" | "
  * and drives the same effect on.
  *
  * @param effect is told the effect's own id, made from tenant and key.
+ * @param statusOf the status of an answer, where it is not always the same.
  */
 export async function answerOnce<Schema extends z.ZodType>(
   db: Database,
@@ -34,6 +35,7 @@ export async function answerOnce<Schema extends z.ZodType>(
   reply: FastifyReply,
   schema: Schema,
   effect: (effectId: string) => Promise<z.output<Schema>>,
+  statusOf?: (body: z.output<Schema>) => 200 | 202,
 ): Promise<z.output<Schema>> {
   const { tenantId, userId } = sessionOf(request);
   const key = request.headers["idempotency-key"];
@@ -56,6 +58,7 @@ export async function answerOnce<Schema extends z.ZodType>(
     case "answered":
       void reply.header("idempotency-replayed", "true");
       throwStoredProblem(claim);
+      if (statusOf !== undefined) void reply.code(claim.status);
       return schema.parse(claim.body);
     case "ours":
       crashPoint("key: claimed, nothing done");
@@ -76,8 +79,10 @@ export async function answerOnce<Schema extends z.ZodType>(
     }
     throw error;
   }
+  const status = statusOf?.(body) ?? 200;
+  if (statusOf !== undefined) void reply.code(status);
   crashPoint("key: effect done, answer not stored");
-  await answerIdempotencyKey(db, tenantId, key, { status: 200, body });
+  await answerIdempotencyKey(db, tenantId, key, { status, body });
   crashPoint("key: answer stored, not given");
   return body;
 }

@@ -7,10 +7,12 @@ import {
 } from "@temporalio/client";
 import type { UpdateDefinition, Workflow } from "@temporalio/common";
 import { setTimeout as pause } from "node:timers/promises";
+import type { ApprovalDecision } from "../domain/approval/decide.ts";
 import type { ChannelOrderId, ShopId, SkuId, TenantId, UserId } from "../domain/ids.ts";
 import { operationIdOf, type StockAnswer, type StockOperation } from "../domain/stock/operation.ts";
 import { metItsEnd } from "../met-its-end.ts";
 import {
+  approvalWorkflowId,
   orderWorkflowId,
   priorities,
   skuSyncWorkflowId,
@@ -18,9 +20,12 @@ import {
   taskQueues,
 } from "../workflows/addressing.ts";
 import {
+  type ApprovalInput,
+  type ApprovalWish,
   applyOperations,
   type CancelAnswer,
   cancelOrder,
+  decideOnApproval,
   type InventorySyncCounts,
   type InventorySyncInput,
   type OrderInput,
@@ -156,6 +161,37 @@ export async function lookAtListings(
     }
     throw asProblem(error);
   }
+}
+
+/**
+ * Tells an approval's workflow what somebody has decided; answered when the stock has. The same decision again gets the
+ * same answer.
+ *
+ * @throws Problem `unavailable` when no answer came in time; the decision may still be carried out.
+ */
+export async function askToDecide(
+  { temporal, queuePrefix }: RequestDependencies,
+  tenantId: TenantId,
+  approval: { readonly id: string; readonly skuId: SkuId },
+  wish: ApprovalWish,
+  effectId: string,
+): Promise<ApprovalDecision> {
+  const input: ApprovalInput = { tenantId, approvalId: approval.id };
+  return await updateWithStart(temporal, {
+    update: decideOnApproval,
+    updateId: `${wish.kind}/${effectId}`,
+    args: [wish],
+    startOperation: () =>
+      new WithStartWorkflowOperation("stockApproval", {
+        workflowId: approvalWorkflowId(approval.id),
+        taskQueue: taskQueues(queuePrefix).orders,
+        args: [input],
+        workflowIdConflictPolicy: "USE_EXISTING",
+        staticSummary: `Approval ${approval.id}`,
+        typedSearchAttributes: [{ key: searchAttributes.sku, value: approval.skuId }],
+        priority: { priorityKey: priorities.webhooks, fairnessKey: tenantId },
+      }),
+  });
 }
 
 interface UpdateRequest<Answer, Args extends unknown[]> {

@@ -89,7 +89,25 @@ export interface ApiClient {
   ): Promise<z.output<Shape>>;
   /** Writes carry an idempotency key of their own, so that a lost answer can be asked for again. */
   post<Shape extends z.ZodType>(route: string, body: object, shape: Shape): Promise<z.output<Shape>>;
-  put<Shape extends z.ZodType>(route: string, body: object, shape: Shape): Promise<z.output<Shape>>;
+  /** @param ifMatch the etag of what the write is based on, where it must say so. */
+  put<Shape extends z.ZodType>(
+    route: string,
+    body: object,
+    shape: Shape,
+    ifMatch?: string,
+  ): Promise<z.output<Shape>>;
+  /** Sends a CSV file under a key of the caller's. */
+  upload<Shape extends z.ZodType>(
+    route: string,
+    csv: Buffer,
+    key: string,
+    shape: Shape,
+  ): Promise<z.output<Shape>>;
+  /** Gives a CSV file, as it comes. */
+  download(
+    route: string,
+    query: Readonly<Record<string, string | undefined>>,
+  ): Promise<ReadableStream<Uint8Array>>;
 }
 
 const answerMilliseconds = 30_000;
@@ -107,44 +125,76 @@ export async function logIn({ apiUrl, email, password }: Surroundings): Promise<
   );
   const token = session.access_token;
   return {
-    get: (route, query, shape) => {
-      const given = Object.entries(query).filter(
-        (entry): entry is [string, string | number] => entry[1] !== undefined,
-      );
-      const search = new URLSearchParams(
-        given.map(([key, value]): [string, string] => [key, String(value)]),
-      ).toString();
-      return request(apiUrl, "GET", search === "" ? route : `${route}?${search}`, { token }, shape);
-    },
+    get: (route, query, shape) => request(apiUrl, "GET", withQuery(route, query), { token }, shape),
     post: (route, body, shape) => request(apiUrl, "POST", route, { token, body, key: randomUUID() }, shape),
-    put: (route, body, shape) => request(apiUrl, "PUT", route, { token, body, key: randomUUID() }, shape),
+    put: (route, body, shape, ifMatch) =>
+      request(
+        apiUrl,
+        "PUT",
+        route,
+        { token, body, key: randomUUID(), ...(ifMatch === undefined ? {} : { ifMatch }) },
+        shape,
+      ),
+    upload: (route, csv, key, shape) => request(apiUrl, "POST", route, { token, csv, key }, shape),
+    download: async (route, query) => {
+      const response = await send(apiUrl, "GET", withQuery(route, query), { token });
+      if (response.ok && response.body !== null) return response.body;
+      throw refusedBy(apiUrl, "GET", route, response.status, await response.json().catch(() => null));
+    },
   };
 }
 
-async function request<Shape extends z.ZodType>(
+function withQuery(route: string, query: Readonly<Record<string, string | number | undefined>>): string {
+  const given = Object.entries(query).flatMap(([key, value]): [string, string][] =>
+    value === undefined ? [] : [[key, String(value)]],
+  );
+  return given.length === 0 ? route : `${route}?${new URLSearchParams(given).toString()}`;
+}
+
+interface RequestDetails {
+  readonly token?: string;
+  readonly body?: object;
+  readonly csv?: Buffer;
+  readonly key?: string;
+  readonly ifMatch?: string;
+}
+
+async function send(
   apiUrl: string,
   method: "GET" | "POST" | "PUT",
   route: string,
-  details: { readonly token?: string; readonly body?: object; readonly key?: string },
-  shape: Shape,
-  attempt = 1,
-): Promise<z.output<Shape>> {
-  let response: Response;
+  { token, body, csv, key, ifMatch }: RequestDetails,
+): Promise<Response> {
+  const sent = csv ?? (body === undefined ? undefined : JSON.stringify(body));
   try {
-    response = await fetch(new URL(route, apiUrl), {
+    return await fetch(new URL(route, apiUrl), {
       method,
       headers: {
-        ...(details.token === undefined ? {} : { authorization: `Bearer ${details.token}` }),
-        ...(details.key === undefined ? {} : { "idempotency-key": details.key }),
-        ...(details.body === undefined ? {} : { "content-type": "application/json" }),
+        ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+        ...(key === undefined ? {} : { "idempotency-key": key }),
+        ...(ifMatch === undefined ? {} : { "if-match": ifMatch }),
+        ...(sent === undefined
+          ? {}
+          : { "content-type": csv === undefined ? "application/json" : "text/csv" }),
       },
-      ...(details.body === undefined ? {} : { body: JSON.stringify(details.body) }),
+      ...(sent === undefined ? {} : { body: sent }),
       signal: AbortSignal.timeout(answerMilliseconds),
     });
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new CommandFailure(3, `The API at ${apiUrl} does not answer (${why}).`, startFirst);
   }
+}
+
+async function request<Shape extends z.ZodType>(
+  apiUrl: string,
+  method: "GET" | "POST" | "PUT",
+  route: string,
+  details: RequestDetails,
+  shape: Shape,
+  attempt = 1,
+): Promise<z.output<Shape>> {
+  const response = await send(apiUrl, method, route, details);
   const body: unknown = await response.json().catch(() => null);
   if (response.ok) {
     const read = shape.safeParse(body);
@@ -155,25 +205,37 @@ async function request<Shape extends z.ZodType>(
       `Is ${apiUrl} an API of CreatorFlow, and of this version?`,
     );
   }
-  const problem = problemSchema.safeParse(body);
-  if (!problem.success)
-    throw new CommandFailure(
-      4,
-      `${method} ${route} answered ${response.status}.`,
-      `Is ${apiUrl} an API of CreatorFlow?`,
-    );
-  const { title, detail, errors = [], requestId } = problem.data;
   const isUnclear = response.status === 503 && details.key !== undefined;
   if (isUnclear && attempt < writes.triesMaximum) {
     await pause(writes.gapSeconds * 1_000);
     return await request(apiUrl, method, route, details, shape, attempt + 1);
   }
-  if (isUnclear)
+  if (isUnclear && details.csv === undefined) {
+    const read = problemSchema.safeParse(body);
     throw new CommandFailure(
       4,
-      `${title}: asked ${attempt} times, and nothing says whether it was carried out.`,
-      `The same command would be a new request: look first. Request ${requestId}`,
+      `${read.data?.title ?? "Not available"}: asked ${attempt} times, and nothing says whether it was carried out.`,
+      `The same command would be a new request: look first. Request ${read.data?.requestId ?? "unknown"}`,
     );
+  }
+  throw refusedBy(apiUrl, method, route, response.status, body);
+}
+
+function refusedBy(
+  apiUrl: string,
+  method: string,
+  route: string,
+  status: number,
+  body: unknown,
+): CommandFailure {
+  const problem = problemSchema.safeParse(body);
+  if (!problem.success)
+    return new CommandFailure(
+      4,
+      `${method} ${route} answered ${status}.`,
+      `Is ${apiUrl} an API of CreatorFlow?`,
+    );
+  const { title, detail, errors = [], requestId } = problem.data;
   const places = errors.map((error) => `\n  ${error.pointer}: ${error.detail}`).join("");
-  throw new CommandFailure(4, `${title}: ${detail}${places}`, `Request ${requestId}`);
+  return new CommandFailure(4, `${title}: ${detail}${places}`, `Request ${requestId}`);
 }

@@ -1,6 +1,7 @@
 import { Command, CommanderError } from "commander";
 import { addAlertCommands } from "./commands/alerts.ts";
 import { addChannelCommands } from "./commands/channel.ts";
+import { addApprovalCommands } from "./commands/approvals.ts";
 import { addDatabaseCommands } from "./commands/database.ts";
 import { addDeliveryCommands } from "./commands/deliveries.ts";
 import { addOrderCommands } from "./commands/orders.ts";
@@ -26,6 +27,7 @@ export async function runCommandLine(words: readonly string[], context: CommandC
     .exitOverride();
   addOrderCommands(program, context);
   addChannelCommands(addStockCommands(program, context), context);
+  addApprovalCommands(program, context);
   addAlertCommands(program, context);
   addDeliveryCommands(program, context);
   addShopCommands(program, context);

@@ -14,12 +14,17 @@ export interface AuditEntry {
     | "sync_resume"
     | "offer_settings"
     | "drift_repair"
-    | "deliveries_replay"
     | "alert_acknowledge"
     | "alert_snooze"
     | "alert_resolve"
     | "notification_preferences"
-    | "replenishment";
+    | "replenishment"
+    | "deliveries_replay"
+    | "approval_asked"
+    | "approval_decided"
+    | "bulk_asked"
+    | "threshold_set"
+    | "barcode_set";
   readonly userId: UserId | null;
   readonly orderRef?: string;
   readonly skuId?: SkuId;

@@ -11,6 +11,7 @@ import { up as boundedClaims } from "./migrations/0009-bounded-claims.ts";
 import { up as comparisonsBySku } from "./migrations/0010-comparisons-by-sku.ts";
 import { up as ledgerComplete } from "./migrations/0011-ledger-complete.ts";
 import { up as alerts } from "./migrations/0012-alerts.ts";
+import { up as adjusting } from "./migrations/0013-adjusting.ts";
 import { up as channel } from "./migrations/0014-channel.ts";
 
 /** Every migration, in order. Forward only: a mistake is mended by the next one. */
@@ -26,6 +27,7 @@ const migrations: Readonly<Record<string, Migration>> = {
   "0010-comparisons-by-sku": { up: comparisonsBySku },
   "0011-ledger-complete": { up: ledgerComplete },
   "0012-alerts": { up: alerts },
+  "0013-adjusting": { up: adjusting },
   "0014-channel": { up: channel },
 };
 

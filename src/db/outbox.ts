@@ -7,6 +7,8 @@ import type { TenantTransaction } from "./tenant.ts";
 export type OutboxMessage =
   | { readonly kind: "wake_order"; readonly payload: { readonly orderRef: string } }
   | { readonly kind: "push_offer"; readonly payload: { readonly skuId: string } }
+  | { readonly kind: "start_approval"; readonly payload: { readonly approvalId: string } }
+  | { readonly kind: "start_bulk"; readonly payload: { readonly bulkId: string } }
   | {
       readonly kind: "begin_hold";
       readonly payload: { readonly skuId: string; readonly holdId: string; readonly expiresAt: string };

@@ -61,12 +61,67 @@ export interface Alerts {
   tenant_id: string;
 }
 
+export interface Approvals {
+  available_after: number | null;
+  available_when_asked: number;
+  counted: number | null;
+  decided_at: string | null;
+  decided_by: string | null;
+  effect_id: string;
+  expires_at: string;
+  id: Generated<string>;
+  location_id: string | null;
+  note: string | null;
+  on_hand_after: number | null;
+  on_hand_when_asked: number;
+  quantity: number;
+  reason: string;
+  refusal: string | null;
+  requested_at: Generated<string>;
+  requested_by: string;
+  settled_at: string | null;
+  sku_id: string;
+  state: Generated<string>;
+  tenant_id: string;
+}
+
 export interface AuditSeals {
   audit_id: string;
   chain_hash: Buffer;
   row_hash: Buffer;
   sealed_at: Generated<string>;
   sequence: number;
+  tenant_id: string;
+}
+
+export interface BulkItems {
+  available: number | null;
+  bulk_id: string;
+  given: Json;
+  line: number | null;
+  location_id: string | null;
+  mode: string | null;
+  on_hand: number | null;
+  problem: string | null;
+  quantity: number | null;
+  reason: string | null;
+  row_number: number;
+  sku_id: string | null;
+  state: string;
+  tenant_id: string;
+}
+
+export interface BulkOperations {
+  content_hash: Buffer | null;
+  created_at: Generated<string>;
+  dry_run: boolean;
+  effect_id: string | null;
+  finished_at: string | null;
+  id: Generated<string>;
+  kind: string;
+  requested_by: string;
+  row_count: number | null;
+  state: Generated<string>;
   tenant_id: string;
 }
 
@@ -455,6 +510,7 @@ export interface SkuDemand {
 }
 
 export interface Skus {
+  barcode: string | null;
   buffer: Generated<number>;
   buffer_percent: Generated<number>;
   code: string;
@@ -610,7 +666,10 @@ export interface WebhookRejections {
 export interface DB {
   alert_deliveries: AlertDeliveries;
   alerts: Alerts;
+  approvals: Approvals;
   audit_seals: AuditSeals;
+  bulk_items: BulkItems;
+  bulk_operations: BulkOperations;
   channel_observations: ChannelObservations;
   circuit_breakers: CircuitBreakers;
   daily_sales: DailySales;

@@ -17,6 +17,8 @@ import type { ShopKey } from "../integrations/ports/sales-channel.ts";
 import {
   alertWorkflowId,
   holdWorkflowId,
+  approvalWorkflowId,
+  bulkWorkflowId,
   priorities,
   skuWorkflowId,
   taskQueues,
@@ -25,6 +27,8 @@ import {
   type AlertInput,
   alertNews,
   type HoldInput,
+  type ApprovalInput,
+  type BulkInput,
   offerChanged,
   searchAttributes,
   type SkuInput,
@@ -39,7 +43,11 @@ import { tellOrder } from "./take-orders.ts";
  * rate budget.
  */
 export const outboxClasses = {
-  workflows: { kinds: ["wake_order", "push_offer", "begin_hold"], claimMaximum: 40, atOnce: 4 },
+  workflows: {
+    kinds: ["wake_order", "push_offer", "begin_hold", "start_approval", "start_bulk"],
+    claimMaximum: 40,
+    atOnce: 4,
+  },
   // Apart from what orders wait for: when a shop's channel fails, hundreds of alerts open at once.
   alerts: { kinds: ["deliver_alert", "check_alerts"], claimMaximum: 20, atOnce: 2 },
   channel: { kinds: ["fetch_tracking", "fetch_document"], claimMaximum: 4, atOnce: 4 },
@@ -158,6 +166,14 @@ async function carryOut(dependencies: IntakeDependencies, message: ClaimedMessag
       );
       crashPoint("outbox: alerts compared, not marked");
       return;
+    case "start_approval":
+      await startApproval(dependencies, message.tenantId, message.payload.approvalId);
+      crashPoint("outbox: approval started, not marked");
+      return;
+    case "start_bulk":
+      await startBulk(dependencies, message.tenantId, message.payload.bulkId);
+      crashPoint("outbox: bulk operation started, not marked");
+      return;
     case "fetch_tracking": {
       const { shop, orderId } = orderOf(message.tenantId, message.payload.orderRef);
       const entries = await dependencies.channel.tracking(shop, orderId);
@@ -213,6 +229,40 @@ async function beginHold(
     workflowIdConflictPolicy: "USE_EXISTING",
     staticSummary: `Hold of SKU ${skuId}`,
     typedSearchAttributes: [{ key: searchAttributes.sku, value: skuId }],
+  });
+}
+
+/** One that runs is left to run; one that has ended looks once more and ends again. */
+async function startApproval(
+  { client, queuePrefix }: IntakeDependencies,
+  tenantId: TenantId,
+  approvalId: string,
+): Promise<void> {
+  const input: ApprovalInput = { tenantId, approvalId };
+  await client.workflow.start("stockApproval", {
+    workflowId: approvalWorkflowId(approvalId),
+    taskQueue: taskQueues(queuePrefix).orders,
+    args: [input],
+    workflowIdConflictPolicy: "USE_EXISTING",
+    staticSummary: `Approval ${approvalId}`,
+    priority: { priorityKey: priorities.schedules, fairnessKey: tenantId },
+  });
+}
+
+/** As with approvals. */
+async function startBulk(
+  { client, queuePrefix }: IntakeDependencies,
+  tenantId: TenantId,
+  bulkId: string,
+): Promise<void> {
+  const input: BulkInput = { tenantId, bulkId, ...(queuePrefix === "" ? {} : { queuePrefix }) };
+  await client.workflow.start("bulkOperation", {
+    workflowId: bulkWorkflowId(bulkId),
+    taskQueue: taskQueues(queuePrefix).orders,
+    args: [input],
+    workflowIdConflictPolicy: "USE_EXISTING",
+    staticSummary: `Bulk operation ${bulkId}`,
+    priority: { priorityKey: priorities.bulk, fairnessKey: tenantId },
   });
 }
 

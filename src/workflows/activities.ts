@@ -13,7 +13,10 @@ const lostAfter = "10s";
 
 /** Postgres alone, and quick: runs inside the workflow task. */
 export const inDatabase = proxyLocalActivities<
-  Pick<Activities, "advanceAlert" | "advanceOrder" | "applyStockBatch">
+  Pick<
+    Activities,
+    "advanceAlert" | "advanceOrder" | "applyStockBatch" | "lookAtApproval" | "decideOnApproval"
+  >
 >({
   startToCloseTimeout: "10s",
   retry: { initialInterval: "100ms", backoffCoefficient: 2, maximumInterval: "5s" },
@@ -26,11 +29,27 @@ export const askingEntities = proxyLocalActivities<Pick<Activities, "settleStock
 });
 
 /** The same question with the same ids, where it may wait for as long as the entities need. */
-export const askingEntitiesPatiently = proxyActivities<Pick<Activities, "settleStock" | "requestStock">>({
+export const askingEntitiesPatiently = proxyActivities<
+  Pick<Activities, "settleStock" | "requestStock" | "applyApproval">
+>({
   startToCloseTimeout: "1m",
   heartbeatTimeout: lostAfter,
   retry: { initialInterval: "500ms", backoffCoefficient: 2, maximumInterval: "30s" },
 });
+
+/**
+ * Changes by the thousand, on their own queue and behind everything else. A page is as long as its SKUs' entities need; who
+ * waits for it looks at the rows in Postgres.
+ */
+export function workingInBulk(queuePrefix: string | undefined): Pick<Activities, "workOffBulkPage"> {
+  return proxyActivities<Activities>({
+    taskQueue: taskQueues(queuePrefix).bulk,
+    startToCloseTimeout: "10m",
+    heartbeatTimeout: lostAfter,
+    retry: { initialInterval: "1s", backoffCoefficient: 2, maximumInterval: "30s" },
+    priority: { priorityKey: priorities.bulk },
+  });
+}
 
 /** TikTok Shop, on its own queue. A failure that knows when to come back says so itself. */
 export function atChannel(

@@ -17,6 +17,14 @@ export function alertWorkflowId(alertId: AlertId): string {
   return `alert/${alertId}`;
 }
 
+export function approvalWorkflowId(approvalId: string): string {
+  return `approval/${approvalId}`;
+}
+
+export function bulkWorkflowId(bulkId: string): string {
+  return `bulk/${bulkId}`;
+}
+
 /** The schedule that polls a shop's orders; its workflows carry the same id and the time they were due. */
 export function orderSyncScheduleId(shopId: ShopId): string {
   return `tiktok-orders/${shopId}`;
@@ -42,6 +50,8 @@ export interface TaskQueues {
   readonly tiktok: string;
   /** Messages to people: activities only. */
   readonly notifications: string;
+  /** Activities alone: changes by the thousand. */
+  readonly bulk: string;
 }
 
 /** @param prefix keeps the queues of one test apart from another's; empty in production. */
@@ -51,6 +61,7 @@ export function taskQueues(prefix = ""): TaskQueues {
     inventory: `${prefix}inventory`,
     tiktok: `${prefix}tiktok`,
     notifications: `${prefix}notifications`,
+    bulk: `${prefix}bulk`,
   };
 }
 

@@ -1,5 +1,6 @@
 import { defineSearchAttributeKey, SearchAttributeType } from "@temporalio/common";
 import { defineSignal, defineUpdate } from "@temporalio/workflow";
+import type { ApprovalDecision } from "../domain/approval/decide.ts";
 import type { Refusal } from "../domain/decision.ts";
 import type { AlertId, ChannelOrderId, ShopId, SkuId, TenantId, UserId } from "../domain/ids.ts";
 import type { CancelRefusal } from "../domain/order/decide.ts";
@@ -69,6 +70,31 @@ export const applyOperations = defineUpdate<readonly StockAnswer[], [readonly St
  * signals of earlier versions say nothing.
  */
 export const offerChanged = defineSignal<[{ readonly causedAt: string }?]>("offerChanged");
+
+export interface ApprovalInput {
+  readonly tenantId: TenantId;
+  readonly approvalId: string;
+}
+
+/** What somebody who may decide wants; his note goes on record. */
+export interface ApprovalWish {
+  readonly kind: "approve" | "reject";
+  readonly by: UserId;
+  readonly note: string | null;
+}
+
+/** Decides on a large change; answered when the stock has answered. The same decision again gets the same answer. */
+export const decideOnApproval = defineUpdate<ApprovalDecision, [ApprovalWish]>("decideOnApproval");
+
+export interface BulkInput {
+  readonly tenantId: TenantId;
+  readonly bulkId: string;
+  readonly queuePrefix?: string | undefined;
+  /** Carried over continue-as-new: rows that have their result. */
+  readonly done?: number | undefined;
+  /** Pages after which the run continues as new; tests lower it. */
+  readonly pagesOfRun?: number | undefined;
+}
 
 /** Where a poll of changed orders goes on within the channel's listing. */
 export interface OrderSyncPlace {

@@ -236,12 +236,12 @@ describe("a change of stock by hand", () => {
     expect(detail).toMatchObject({ current_stock: 10, reserved_stock: 4, available_stock: 6 });
   });
 
-  test("of more than 100 units is refused to a creator with an explanation, and done for an admin", async () => {
+  test("of more than 100 units waits for an approval when a creator makes it, and is done for an admin", async () => {
     const skuId = await bed.addSku(seller, { quantity: 10 });
     const asCreator = await bed.signIn(seller, "creator");
-    const refused = await adjust(skuId, { quantity: 101, reason: "delivery" }, randomUUID(), asCreator);
-    expect(refused.statusCode).toBe(403);
-    expect(problemSchema.parse(refused.json()).detail).toContain("admin");
+    const waits = await adjust(skuId, { quantity: 101, reason: "delivery" }, randomUUID(), asCreator);
+    expect(waits.statusCode).toBe(202);
+    expect(waits.json<{ detail: string }>().detail).toContain("admin");
     expect(
       (await adjust(skuId, { quantity: 100, reason: "delivery" }, randomUUID(), asCreator)).statusCode,
     ).toBe(200);

@@ -60,6 +60,20 @@ const allowed: Readonly<Record<string, readonly Role[] | "everybody" | "channel"
   "POST /api/alerts/{id}/resolve": writers,
   "GET /api/notification-preferences": writers,
   "PUT /api/notification-preferences": writers,
+  "PUT /api/inventory/products/{id}/levels/{locationId}": writers,
+  "PUT /api/inventory/products/{id}/threshold": writers,
+  "PUT /api/inventory/products/{id}/barcode": writers,
+  "GET /api/inventory/barcodes/{barcode}": sellers,
+  "GET /api/inventory/export": sellers,
+  "POST /api/inventory/batch": ["admin"],
+  "POST /api/inventory/import": ["admin"],
+  "GET /api/bulk/{id}": sellers,
+  "GET /api/bulk/{id}/items": sellers,
+  "GET /api/bulk/{id}/refused": sellers,
+  "GET /api/approvals": sellers,
+  "GET /api/approvals/{id}": sellers,
+  "POST /api/approvals/{id}/approve": ["admin"],
+  "POST /api/approvals/{id}/reject": ["admin"],
   "GET /api/orders": sellers,
   "GET /api/orders/{id}": sellers,
   "GET /api/orders/{id}/timeline": sellers,
@@ -96,6 +110,12 @@ const bodies: Readonly<Record<string, object>> = {
   "POST /api/alerts/{id}/snooze": { until: new Date(Date.now() + 3_600_000).toISOString() },
   "POST /api/alerts/{id}/resolve": {},
   "PUT /api/notification-preferences": { preferences: [] },
+  "PUT /api/inventory/products/{id}/levels/{locationId}": { on_hand: 1, reason: "counted" },
+  "PUT /api/inventory/products/{id}/threshold": { threshold: 5 },
+  "PUT /api/inventory/products/{id}/barcode": { barcode: "4006381333931" },
+  "POST /api/inventory/batch": { items: [{ sku: "none", quantity: 1, reason: "counted" }] },
+  "POST /api/approvals/{id}/approve": {},
+  "POST /api/approvals/{id}/reject": {},
   "POST /api/orders/{id}/cancel": { reason: "asked by phone" },
   "POST /api/deliveries/replay": { state: "parked" },
 };
@@ -132,8 +152,13 @@ async function call(route: string, headers: Record<string, string> = {}, id: str
   const [method, path] = route.split(" ") as ["GET" | "POST" | "PUT", string];
   return await bed.app.inject({
     method,
-    url: path.replace("{id}", id).replace("{topic}", "orders") + (queries[route] ?? ""),
-    headers: { "idempotency-key": randomUUID(), ...headers },
+    url:
+      path
+        .replace("{id}", id)
+        .replace("{topic}", "orders")
+        .replace("{locationId}", seller.locationId)
+        .replace("{barcode}", "4006381333931") + (queries[route] ?? ""),
+    headers: { "idempotency-key": randomUUID(), "if-match": '"0"', ...headers },
     ...(bodies[route] === undefined ? {} : { payload: bodies[route] }),
   });
 }
@@ -192,12 +217,25 @@ async function addRows(): Promise<Readonly<Record<string, string>>> {
     "insert into alerts (id, tenant_id, kind, severity, sku_id, subject_id) values ($1, $2, 'drift', 'warning', $3, 'x')",
     [alertId, seller.tenantId, skuId],
   );
+  const [approvalId, bulkId] = [randomUUID(), randomUUID()];
+  await bed.superuser.query(
+    `insert into approvals (id, tenant_id, effect_id, sku_id, quantity, reason, on_hand_when_asked, available_when_asked,
+       requested_by, expires_at) values ($1, $2, 'x', $3, 101, 'x', 1, 1, $4, now() + interval '1 hour')`,
+    [approvalId, seller.tenantId, skuId, seller.users.creator.id],
+  );
+  await bed.superuser.query(
+    `insert into bulk_operations (id, tenant_id, kind, dry_run, requested_by, state, effect_id, content_hash, row_count)
+     values ($1, $2, 'import', false, $3, 'waiting', 'x', sha256('x'), 0)`,
+    [bulkId, seller.tenantId, seller.users.admin.id],
+  );
   return {
     "/products/{id}": skuId,
     "/transfers/{id}": transferId,
     "/holds/{id}": holdId,
     "/drifts/{id}": driftId,
     "/alerts/{id}": alertId,
+    "/approvals/{id}": approvalId,
+    "/bulk/{id}": bulkId,
     "/orders/{id}": orderId,
     "/deliveries/{id}": deliveryId,
   };

@@ -1,6 +1,9 @@
 import { z } from "zod";
+import { largeChangeUnits } from "../../domain/approval/decide.ts";
+import { bulkLimits } from "../../domain/bulk/bulk-row.ts";
 import {
   cursorSchema,
+  idempotencyHeaders,
   limitSchema,
   nextCursorSchema,
   plainText,
@@ -25,6 +28,7 @@ export const productFields = {
   id: uuidSchema.describe("UUID of the SKU"),
   name: z.string(),
   sku: z.string().describe("The seller's own code"),
+  barcode: z.string().nullable().describe("What a scanner reads"),
   product_id: uuidSchema,
   product_title: z.string(),
   current_stock: z.number().int().describe("Sellable units that physically exist, over all locations"),
@@ -38,8 +42,10 @@ export const productFields = {
   inventory_sync_status: z.enum(["synced", "pending", "failed", "drift", "paused"]),
 };
 
+export const productSchema = z.object(productFields);
+
 export const productsPage = z.object({
-  products: z.array(z.object(productFields)),
+  products: z.array(productSchema),
   pagination: z.object({
     page: z.number().int(),
     limit: z.number().int(),
@@ -83,6 +89,7 @@ export const productDetail = z.object({
       available_stock: z.number().int(),
       backorder_floor: z.number().int().describe("How far below nothing availability may go"),
       version: z.number().int(),
+      etag: z.string().describe("Send it as If-Match with a count of this location"),
       updated_at: timeSchema,
     }),
   ),
@@ -129,14 +136,17 @@ export const transactionsPage = z.object({
   next_cursor: nextCursorSchema,
 });
 
+export const deltaSchema = z
+  .number()
+  .int()
+  .min(-bulkLimits.delta)
+  .max(bulkLimits.delta)
+  .refine((quantity) => quantity !== 0, "must not be 0");
+
 export const adjustBody = z.strictObject({
-  quantity: z
-    .number()
-    .int()
-    .min(-10_000)
-    .max(10_000)
-    .refine((quantity) => quantity !== 0, "must not be 0")
-    .describe("Units to add, or with a minus to take away; more than 100 at once needs an admin"),
+  quantity: deltaSchema.describe(
+    `Units to add, or with a minus to take away; more than ${largeChangeUnits} at once wait for an admin`,
+  ),
   reason: reasonSchema,
   location_id: uuidSchema.optional().describe("Where; the default location when left out"),
 });
@@ -147,4 +157,53 @@ export const adjustAnswer = z.object({
   available_stock: z.number().int(),
 });
 
-export type AdjustBody = z.output<typeof adjustBody>;
+export const countParameters = z.object({ id: uuidSchema, locationId: uuidSchema });
+
+export const countHeaders = idempotencyHeaders.extend({
+  "if-match": z
+    .string()
+    .regex(/^"[0-9.]{1,200}"$/, "must be the etag of a level, with its quotes")
+    .optional()
+    .describe("The etag of the level that was looked at before counting; without it 428, with another 412"),
+});
+
+export const countBody = z.strictObject({
+  on_hand: z
+    .number()
+    .int()
+    .min(0)
+    .max(bulkLimits.count)
+    .describe("Units on the shelf at this location, those that are promised to orders included"),
+  reason: reasonSchema,
+  leave_short: z
+    .array(z.string().min(1).max(400))
+    .max(1_000)
+    .default([])
+    .describe("Reservations whose orders wait again, as the count's proposal names them"),
+});
+
+export const thresholdBody = z.strictObject({
+  threshold: z
+    .number()
+    .int()
+    .min(0)
+    .max(10_000)
+    .describe("At or below so many available units a SKU counts as low; 0: never"),
+});
+
+export const barcodeSchema = z
+  .string()
+  .regex(/^[0-9A-Za-z-]{4,48}$/, "must be 4 to 48 letters, digits and dashes");
+
+export const barcodeBody = z.strictObject({
+  barcode: barcodeSchema.nullable().describe("What a scanner reads; null removes it"),
+});
+
+export const barcodeParameters = z.object({
+  barcode: plainText(1, 200).describe("What the scanner has read: a barcode, or a SKU's code"),
+});
+
+export const exportQuery = z.strictObject({
+  status: stockStatusSchema.optional(),
+  search: plainText(1, 200).optional().describe("Part of the name or of the SKU's code, in any case"),
+});

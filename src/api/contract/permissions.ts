@@ -8,10 +8,14 @@ export type Role = z.output<typeof roleSchema>;
 export const permissions = {
   "inventory:read": ["creator", "admin", "support"],
   "inventory:write": ["creator", "admin"],
-  /** Changes of more units than `largeChangeUnits` at once. */
+  /** Large changes, without anybody's approval. */
   "inventory:write_large": ["admin"],
   /** Answering alerts, and saying how one is told of them and from when on. */
   "inventory:alerts_manage": ["creator", "admin"],
+  /** Many changes in one request. */
+  "inventory:bulk_update": ["admin"],
+  /** Deciding on the large changes that others ask for. */
+  "approvals:decide": ["admin"],
   "orders:read": ["creator", "admin", "support"],
   "orders:write": ["creator", "admin"],
   /** Who the parcel goes to, in clear; others see it masked. */
@@ -28,9 +32,6 @@ export const permissions = {
 } as const satisfies Record<string, readonly Role[]>;
 
 export type Permission = keyof typeof permissions;
-
-/** A change of more units needs `inventory:write_large`. */
-export const largeChangeUnits = 100;
 
 export function mayDo(role: Role, permission: Permission): boolean {
   return (permissions[permission] as readonly Role[]).includes(role);

@@ -105,7 +105,10 @@ function invalidRequest(error: Pick<InvalidRequest, "validation" | "validationCo
 }
 
 const frameworkProblems: Readonly<Record<string, readonly [ProblemKind, string]>> = {
-  FST_ERR_CTP_BODY_TOO_LARGE: ["too-large", "The body may have 256 KB at most."],
+  FST_ERR_CTP_BODY_TOO_LARGE: [
+    "too-large",
+    "The body is larger than this route takes: 256 KB, a batch of changes 2 MB.",
+  ],
   FST_ERR_CTP_INVALID_MEDIA_TYPE: ["unsupported-media-type", "Send application/json."],
   FST_ERR_CTP_EMPTY_JSON_BODY: ["invalid-request", "The body is empty although it is said to be JSON."],
   FST_ERR_CTP_INVALID_JSON_BODY: ["invalid-request", "The body is not JSON."],

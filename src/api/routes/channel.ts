@@ -13,6 +13,7 @@ import {
 } from "../../db/read-models/channel.ts";
 import { findSku, type SkuRow } from "../../db/read-models/inventory.ts";
 import { type TenantTransaction, withTenant } from "../../db/tenant.ts";
+import { largeChangeUnits } from "../../domain/approval/decide.ts";
 import { asId, type SkuId } from "../../domain/ids.ts";
 import {
   driftsPage,
@@ -29,7 +30,7 @@ import {
   syncAnswer,
 } from "../contract/channel.ts";
 import { idempotencyHeaders, idParameters } from "../contract/common.ts";
-import { largeChangeUnits, mayDo } from "../contract/permissions.ts";
+import { mayDo } from "../contract/permissions.ts";
 import { problemResponse } from "../contract/problem.ts";
 import { cutPage, readCursor } from "../cursor.ts";
 import type { ApiDependencies } from "../dependencies.ts";

@@ -3,6 +3,7 @@ import { z } from "zod";
 import {
   countSkus,
   findSku,
+  findSkuByBarcode,
   listLevels,
   listListings,
   listMovements,
@@ -11,28 +12,26 @@ import {
 } from "../../db/read-models/inventory.ts";
 import { listLevelsAsOf } from "../../db/read-models/explain.ts";
 import { withTenant } from "../../db/tenant.ts";
-import { asId, type SkuId } from "../../domain/ids.ts";
-import { idempotencyHeaders, idParameters } from "../contract/common.ts";
+import { asId } from "../../domain/ids.ts";
+import { idParameters } from "../contract/common.ts";
 import {
-  type AdjustBody,
-  adjustAnswer,
-  adjustBody,
+  barcodeParameters,
+  exportQuery,
   productDetail,
+  productSchema,
   productsPage,
   productsQuery,
   transactionsPage,
   transactionsQuery,
 } from "../contract/inventory.ts";
-import { largeChangeUnits, mayDo } from "../contract/permissions.ts";
 import { problemResponse } from "../contract/problem.ts";
 import { cutPage, readCursor } from "../cursor.ts";
 import type { ApiDependencies } from "../dependencies.ts";
-import { answerOnce } from "../idempotency.ts";
-import type { Session } from "../auth/access-tokens.ts";
 import { sessionOf } from "../plugins/authentication.ts";
-import { notFound, Problem } from "../problem.ts";
-import { stockRefused } from "../stock-refusals.ts";
-import { askSku } from "../workflow-requests.ts";
+import { csvResponse, csvAnswer } from "../csv.ts";
+import { etagOf } from "../etag.ts";
+import { notFound } from "../problem.ts";
+import { exportStock } from "../stock-export.ts";
 
 const historyLength = 50;
 const tags = ["inventory"];
@@ -40,14 +39,16 @@ const security = [{ accessToken: [] }];
 const productsCursor = z.tuple([z.string().max(300), z.uuid()]);
 const movementsCursor = z.tuple([z.number().int().min(1)]);
 
-type InventoryDependencies = Pick<ApiDependencies, "db" | "temporal" | "queuePrefix">;
+type InventoryDependencies = Pick<ApiDependencies, "db">;
 
+/** Reading the stock; what changes it is in stock-changes.ts. */
 export function inventoryRoutes(dependencies: InventoryDependencies): FastifyPluginCallbackZod {
   return (app, _options, done) => {
     addListProducts(app, dependencies);
     addGetProduct(app, dependencies);
     addListTransactions(app, dependencies);
-    addAdjustStock(app, dependencies);
+    addScan(app, dependencies);
+    addExport(app, dependencies);
     done();
   };
 }
@@ -99,14 +100,17 @@ function addGetProduct(app: RouteApp, { db }: InventoryDependencies): void {
         response: { 200: productDetail, default: problemResponse },
       },
     },
-    async (request) => {
+    async (request, reply) => {
       const skuId = asId<"Sku">(request.params.id);
       return await withTenant(db, sessionOf(request).tenantId, async (transaction) => {
         const sku = known(await findSku(transaction, skuId));
         const history = await listMovements(transaction, skuId, historyLength);
+        const levels = await listLevels(transaction, skuId);
+        // Of a SKU at one location it is the etag of that level.
+        void reply.header("etag", `"${levels.map(({ version }) => version).join(".")}"`);
         return {
           ...sku,
-          levels: await listLevels(transaction, skuId),
+          levels: levels.map((level) => ({ ...level, etag: etagOf(level) })),
           listings: await listListings(transaction, skuId),
           history: history.slice(0, historyLength),
         };
@@ -156,68 +160,51 @@ function addListTransactions(app: RouteApp, { db }: InventoryDependencies): void
   );
 }
 
-function addAdjustStock(app: RouteApp, dependencies: InventoryDependencies): void {
-  const { db } = dependencies;
-  app.post(
-    "/api/inventory/products/:id/adjust",
+function addScan(app: RouteApp, { db }: InventoryDependencies): void {
+  app.get(
+    "/api/inventory/barcodes/:barcode",
     {
-      config: { permission: "inventory:write" },
+      config: { permission: "inventory:read" },
       schema: {
-        operationId: "adjustStock",
+        operationId: "scanBarcode",
         tags,
         security,
-        summary: "Change a SKU's stock by hand",
-        description:
-          "Adds or takes away units with a reason. Refused (409) when fewer units would remain than are promised to orders. " +
-          "Changes of more than 100 units need an admin. 503 means not answered in time: send the same again with the same key.",
-        headers: idempotencyHeaders,
-        params: idParameters,
-        body: adjustBody,
-        response: { 200: adjustAnswer, default: problemResponse },
+        summary: "The SKU that a scanner has read",
+        description: "By its barcode, or by its code when no barcode is the same.",
+        params: barcodeParameters,
+        response: { 200: productSchema, default: problemResponse },
       },
     },
-    async (request, reply) => {
-      const session = sessionOf(request);
-      const skuId = asId<"Sku">(request.params.id);
-      refuseLargeChange(session, request.body);
-      await withTenant(db, session.tenantId, async (transaction) => known(await findSku(transaction, skuId)));
-      return await answerOnce(db, request, reply, adjustAnswer, (effectId) =>
-        adjust(dependencies, session, skuId, request.body, effectId),
-      );
+    async (request) =>
+      await withTenant(db, sessionOf(request).tenantId, async (transaction) =>
+        known(await findSkuByBarcode(transaction, request.params.barcode)),
+      ),
+  );
+}
+
+function addExport(app: RouteApp, { db }: InventoryDependencies): void {
+  app.get(
+    "/api/inventory/export",
+    {
+      config: { permission: "inventory:read" },
+      schema: {
+        operationId: "exportStock",
+        tags,
+        security,
+        summary: "The stock as a CSV file",
+        description:
+          "A line for each SKU at each location, by name, read page by page while it is sent: it is no picture of one moment. " +
+          "Text that a spreadsheet would take for a formula gets an apostrophe.",
+        querystring: exportQuery,
+        response: { 200: csvResponse, default: problemResponse },
+      },
     },
+    (request, reply) =>
+      csvAnswer(reply, "stock.csv", exportStock(db, sessionOf(request).tenantId, request.query)),
   );
 }
 
 function known(sku: SkuRow | null): SkuRow {
   if (sku === null) throw notFound("product");
   return sku;
-}
-
-function refuseLargeChange({ role }: Session, { quantity }: AdjustBody): void {
-  if (Math.abs(quantity) <= largeChangeUnits || mayDo(role, "inventory:write_large")) return;
-  throw new Problem(
-    "permission-denied",
-    `Changes of more than ${largeChangeUnits} units need an admin: ask one of your admins to make this one.`,
-  );
-}
-
-async function adjust(
-  dependencies: InventoryDependencies,
-  session: Session,
-  skuId: SkuId,
-  body: AdjustBody,
-  adjustmentId: string,
-): Promise<z.output<typeof adjustAnswer>> {
-  const answer = await askSku(dependencies, session.tenantId, skuId, {
-    kind: "adjust",
-    adjustmentId,
-    quantity: body.quantity,
-    reason: body.reason,
-    actorId: session.userId,
-    locationId: body.location_id === undefined ? null : asId<"Location">(body.location_id),
-  });
-  if (answer.outcome === "adjusted") {
-    return { success: true, new_stock_level: answer.onHand, available_stock: answer.available };
-  }
-  throw stockRefused(answer);
 }

@@ -8,6 +8,7 @@ import {
 } from "../../db/read-models/explain.ts";
 import { findSku, listLevels } from "../../db/read-models/inventory.ts";
 import { withTenant } from "../../db/tenant.ts";
+import { largeChangeUnits } from "../../domain/approval/decide.ts";
 import { asId, type SkuId, type TenantId } from "../../domain/ids.ts";
 import { proposeLeavingShort } from "../../domain/stock/leave-short.ts";
 import {
@@ -18,7 +19,7 @@ import {
 } from "../../domain/stock/operation.ts";
 import { idempotencyHeaders, idParameters } from "../contract/common.ts";
 import { adjustAnswer } from "../contract/inventory.ts";
-import { largeChangeUnits, mayDo } from "../contract/permissions.ts";
+import { mayDo } from "../contract/permissions.ts";
 import { problemResponse } from "../contract/problem.ts";
 import {
   backorderBody,

@@ -12,7 +12,7 @@ import type { CommandContext } from "../context.ts";
 import { CommandFailure } from "../failure.ts";
 import { pageSize, wholeNumber } from "../numbers.ts";
 import { shortTime, table } from "../output.ts";
-import { findSku } from "./stock.ts";
+import { findSku } from "../find-sku.ts";
 
 /** What the channels show, below `stock`. */
 export function addChannelCommands(stock: Command, context: CommandContext): void {

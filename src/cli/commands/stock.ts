@@ -1,10 +1,13 @@
 import type { Command } from "commander";
-import { adjustAnswer, productDetail, productsPage } from "../../api/contract/inventory.ts";
+import { adjustOrAwait } from "../../api/contract/approvals.ts";
 import { explanationSchema } from "../../api/contract/explain.ts";
+import { productDetail, productsPage } from "../../api/contract/inventory.ts";
 import { explanationText } from "../explanation.ts";
 import type { ApiClient } from "../client.ts";
+import { findSku } from "../find-sku.ts";
+import { addBulkCommands } from "./bulk.ts";
+import { addStockSettingCommands, changeText } from "./stock-settings.ts";
 import type { CommandContext } from "../context.ts";
-import { CommandFailure } from "../failure.ts";
 import { pageSize, wholeNumber } from "../numbers.ts";
 import { shortTime, table } from "../output.ts";
 
@@ -42,13 +45,11 @@ export function addStockCommands(program: Command, context: CommandContext): Com
     .action(async (code: string, options: { quantity: number; reason: string }) => {
       const api = await context.api();
       const { id } = await findSku(api, code);
-      const answer = await api.post(`/api/inventory/products/${id}/adjust`, options, adjustAnswer);
-      context.output.result(
-        answer,
-        () => `${code}: ${answer.new_stock_level} on hand, ${answer.available_stock} available.`,
-      );
+      const answer = await api.post(`/api/inventory/products/${id}/adjust`, options, adjustOrAwait);
+      context.output.result(answer, () => changeText(code, answer));
     });
-
+  addStockSettingCommands(stock, context);
+  addBulkCommands(stock, context);
   return stock;
 }
 
@@ -98,18 +99,5 @@ async function showSku(api: ApiClient, { output }: CommandContext, code: string)
         ]),
       ),
     ].join("\n\n"),
-  );
-}
-
-/** @throws CommandFailure when no SKU has exactly this code. */
-export async function findSku(api: ApiClient, code: string) {
-  const page = await api.get("/api/inventory/products", { search: code, limit: 200 }, productsPage);
-  const found = page.products.find((sku) => sku.sku.toLowerCase() === code.toLowerCase());
-  if (found !== undefined) return found;
-  const near = page.products.slice(0, 5).map((sku) => sku.sku);
-  throw new CommandFailure(
-    2,
-    `No SKU has the code ${code}.`,
-    near.length > 0 ? `Near to it: ${near.join(", ")}` : "`npm run cli -- stock show` lists them.",
   );
 }

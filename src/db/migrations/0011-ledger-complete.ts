@@ -1,16 +1,12 @@
 import { type Kysely, sql } from "kysely";
-import { appendOnly, run, tenantTable } from "./tools.ts";
+import { allowOutboxKinds, appendOnly, run, tenantTable } from "./tools.ts";
 
 /**
  * Claims over several locations and with an end, transfers, counts that leave orders short, stock as of any moment,
  * partitions made ahead by the running system, and the sealed audit chain.
  */
 export async function up(db: Kysely<unknown>): Promise<void> {
-  await run(
-    db,
-    `alter table outbox drop constraint outbox_kind_check, add constraint outbox_kind_check
-       check (kind in ('wake_order', 'push_offer', 'fetch_tracking', 'fetch_document', 'begin_hold'))`,
-  );
+  await allowOutboxKinds(db, ["begin_hold"]);
   await claims(db);
   await transfers(db);
   await ledger(db);

@@ -1,5 +1,5 @@
 import type { Kysely } from "kysely";
-import { run, tenantTable } from "./tools.ts";
+import { allowOutboxKinds, run, tenantTable } from "./tools.ts";
 
 /**
  * Alerts, to whom they went, and what is sold a day.
@@ -165,24 +165,4 @@ export async function up(db: Kysely<unknown>): Promise<void> {
   );
   await tenantTable(db, "daily_sales", { app: "select, insert, update" });
   await allowOutboxKinds(db, ["deliver_alert", "check_alerts"]);
-}
-
-/** Adds to the kinds that are allowed, whichever these are by now: several features bring some of their own. */
-async function allowOutboxKinds(db: Kysely<unknown>, kinds: readonly string[]): Promise<void> {
-  await run(
-    db,
-    `do $$
-     declare
-       allowed text;
-     begin
-       select string_agg(quote_literal(kind), ', ') into allowed from (
-         select (regexp_matches(pg_get_constraintdef(oid), '''([a-z_]+)''', 'g'))[1] as kind
-           from pg_constraint where conrelid = 'outbox'::regclass and conname = 'outbox_kind_check'
-         union
-         select unnest(array[${kinds.map((kind) => `'${kind}'`).join(", ")}])
-       ) as kinds;
-       alter table outbox drop constraint if exists outbox_kind_check;
-       execute format('alter table outbox add constraint outbox_kind_check check (kind in (%s))', allowed);
-     end $$`,
-  );
 }

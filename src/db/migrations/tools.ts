@@ -38,3 +38,23 @@ export async function appendOnly(db: Kysely<unknown>, table: string): Promise<vo
      create trigger never_emptied before truncate on ${table} for each statement execute function refuse_change()`,
   );
 }
+
+/** Adds to the kinds that are allowed, whichever these are by now: several features bring some of their own. */
+export async function allowOutboxKinds(db: Kysely<unknown>, kinds: readonly string[]): Promise<void> {
+  await run(
+    db,
+    `do $$
+     declare
+       allowed text;
+     begin
+       select string_agg(quote_literal(kind), ', ') into allowed from (
+         select (regexp_matches(pg_get_constraintdef(oid), '''([a-z_]+)''', 'g'))[1] as kind
+           from pg_constraint where conrelid = 'outbox'::regclass and conname = 'outbox_kind_check'
+         union
+         select unnest(array[${kinds.map((kind) => `'${kind}'`).join(", ")}])
+       ) as kinds;
+       alter table outbox drop constraint if exists outbox_kind_check;
+       execute format('alter table outbox add constraint outbox_kind_check check (kind in (%s))', allowed);
+     end $$`,
+  );
+}

@@ -9,6 +9,7 @@ export interface SkuRow {
   readonly id: string;
   readonly name: string;
   readonly sku: string;
+  readonly barcode: string | null;
   readonly product_id: string;
   readonly product_title: string;
   readonly current_stock: number;
@@ -47,7 +48,7 @@ const levelSums = sql`lateral (
   from stock_levels where stock_levels.tenant_id = sku.tenant_id and stock_levels.sku_id = sku.id
 ) as level`;
 
-const skuColumns = sql`sku.id, sku.name, sku.code as sku, sku.product_id, product.title as product_title,
+const skuColumns = sql`sku.id, sku.name, sku.code as sku, sku.barcode, sku.product_id, product.title as product_title,
   level.current as current_stock, level.reserved as reserved_stock, level.available as available_stock,
   (select coalesce(sum(quantity), 0)::integer from shortages
    where shortages.tenant_id = sku.tenant_id and shortages.sku_id = sku.id and state = 'waiting') as shortage,
@@ -104,6 +105,46 @@ export async function findSku(transaction: TenantTransaction, skuId: SkuId): Pro
     where sku.id = ${skuId}
   `.execute(transaction);
   return rows[0] ?? null;
+}
+
+/** The SKU that a scanner reads: by its barcode, or by its code, since many labels carry that. */
+export async function findSkuByBarcode(
+  transaction: TenantTransaction,
+  barcode: string,
+): Promise<SkuRow | null> {
+  const { rows } = await sql<SkuRow>`
+    select ${skuColumns}
+    from skus as sku
+    join products as product on product.tenant_id = sku.tenant_id and product.id = sku.product_id
+    cross join ${levelSums}
+    where sku.barcode = ${barcode} or sku.code = ${barcode}
+    order by sku.barcode = ${barcode} desc nulls last
+    limit 1
+  `.execute(transaction);
+  return rows[0] ?? null;
+}
+
+export interface LevelOfSku {
+  readonly sku_id: string;
+  readonly location_name: string;
+  readonly current_stock: number;
+  readonly reserved_stock: number;
+  readonly available_stock: number;
+}
+
+/** The levels of several SKUs, each SKU's default location first. */
+export async function listLevelsOf(
+  transaction: TenantTransaction,
+  skuIds: readonly string[],
+): Promise<readonly LevelOfSku[]> {
+  const { rows } = await sql<LevelOfSku>`
+    select level.sku_id, location.name as location_name, level.current_stock, level.reserved_stock, level.available_stock
+    from stock_levels as level
+    join locations as location on location.tenant_id = level.tenant_id and location.id = level.location_id
+    where level.sku_id = any (${skuIds}::uuid[])
+    order by level.sku_id, location.is_default desc, level.location_id
+  `.execute(transaction);
+  return rows;
 }
 
 /** A SKU's stock at each location, the default first. */

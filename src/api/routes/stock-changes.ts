@@ -1,0 +1,373 @@
+import type { FastifyPluginCallbackZod } from "fastify-type-provider-zod";
+import type { z } from "zod";
+import { appendAudit } from "../../db/audit-log.ts";
+import { askForApproval } from "../../db/approvals.ts";
+import { findLeavableClaims } from "../../db/read-models/explain.ts";
+import { findSku, listLevels, type SkuRow } from "../../db/read-models/inventory.ts";
+import { fixThreshold, isBarcodeTaken, setBarcode } from "../../db/sku-settings.ts";
+import { withTenant } from "../../db/tenant.ts";
+import { approvalLifeHours, largeChangeUnits } from "../../domain/approval/decide.ts";
+import { asId, type LocationId, type SkuId } from "../../domain/ids.ts";
+import type { StockOperation, WaitingClaim } from "../../domain/stock/operation.ts";
+import { adjustOrAwait, awaitsApproval } from "../contract/approvals.ts";
+import { idempotencyHeaders, idParameters } from "../contract/common.ts";
+import {
+  adjustAnswer,
+  adjustBody,
+  barcodeBody,
+  countBody,
+  countHeaders,
+  countParameters,
+  productSchema,
+  thresholdBody,
+} from "../contract/inventory.ts";
+import { mayDo } from "../contract/permissions.ts";
+import { problemResponse } from "../contract/problem.ts";
+import type { ApiDependencies } from "../dependencies.ts";
+import { etagOf } from "../etag.ts";
+import { answerOnce } from "../idempotency.ts";
+import { originOf, sessionOf } from "../plugins/authentication.ts";
+import { notFound, Problem } from "../problem.ts";
+import { stockRefusals, stockRefused } from "../stock-refusals.ts";
+import { askSku } from "../workflow-requests.ts";
+
+const tags = ["inventory"];
+const security = [{ accessToken: [] }];
+
+type StockDependencies = Pick<ApiDependencies, "db" | "temporal" | "queuePrefix">;
+type RouteApp = Parameters<FastifyPluginCallbackZod>[0];
+type ByWhom = Parameters<typeof sessionOf>[0] & Parameters<typeof originOf>[0];
+type Change = z.output<typeof adjustOrAwait>;
+
+/** Changing one SKU: its units, its threshold, its barcode. */
+export function stockChangeRoutes(dependencies: StockDependencies): FastifyPluginCallbackZod {
+  return (app, _options, done) => {
+    addAdjustStock(app, dependencies);
+    addCountStock(app, dependencies);
+    addSetThreshold(app, dependencies);
+    addSetBarcode(app, dependencies);
+    done();
+  };
+}
+
+function addAdjustStock(app: RouteApp, dependencies: StockDependencies): void {
+  const { db } = dependencies;
+  app.post(
+    "/api/inventory/products/:id/adjust",
+    {
+      config: { permission: "inventory:write" },
+      schema: {
+        operationId: "adjustStock",
+        tags,
+        security,
+        summary: "Change a SKU's stock by hand",
+        description:
+          "Adds or takes away units with a reason. Refused (409) when fewer units would remain than are promised to orders. " +
+          `Changes of more than ${largeChangeUnits} units wait for an admin's approval (202) unless an admin makes them. ` +
+          "503 means not answered in time: send the same again with the same key.",
+        headers: idempotencyHeaders,
+        params: idParameters,
+        body: adjustBody,
+        response: { 200: adjustAnswer, 202: awaitsApproval, default: problemResponse },
+      },
+    },
+    async (request, reply) => {
+      const { tenantId, userId, role } = sessionOf(request);
+      const skuId = asId<"Sku">(request.params.id);
+      const { quantity, reason, location_id } = request.body;
+      const locationId = location_id === undefined ? null : asId<"Location">(location_id);
+      const sku = await getSku(dependencies, tenantId, skuId);
+      const isLarge = Math.abs(quantity) > largeChangeUnits && !mayDo(role, "inventory:write_large");
+      return await answerOnce(
+        db,
+        request,
+        reply,
+        adjustOrAwait,
+        (effectId) =>
+          isLarge
+            ? ask(dependencies, request, sku, { effectId, locationId, quantity, counted: null, reason })
+            : change(dependencies, tenantId, skuId, {
+                kind: "adjust",
+                adjustmentId: effectId,
+                quantity,
+                reason,
+                actorId: userId,
+                locationId,
+              }),
+        statusOf,
+      );
+    },
+  );
+}
+
+function addCountStock(app: RouteApp, dependencies: StockDependencies): void {
+  const { db } = dependencies;
+  app.put(
+    "/api/inventory/products/:id/levels/:locationId",
+    {
+      config: { permission: "inventory:write" },
+      schema: {
+        operationId: "countStock",
+        tags,
+        security,
+        summary: "Say how many units there are at a location",
+        description:
+          "An absolute count, so it must be based on the numbers as they are: send the level's etag as If-Match. Without it 428; " +
+          "412 when something has moved since, which is the moment to count again. One below what is promised is refused (409) unless " +
+          "`leave_short` names the orders that wait again, as the count's proposal does. A count that changes more than " +
+          `${largeChangeUnits} units waits for an admin's approval (202) unless an admin makes it; what is approved is the difference ` +
+          "that was found, since the count itself is out of date as soon as something is sold.",
+        headers: countHeaders,
+        params: countParameters,
+        body: countBody,
+        response: { 200: adjustAnswer, 202: awaitsApproval, default: problemResponse },
+      },
+    },
+    async (request, reply) => {
+      const { tenantId, userId, role } = sessionOf(request);
+      const skuId = asId<"Sku">(request.params.id);
+      const locationId = asId<"Location">(request.params.locationId);
+      const sku = await getSku(dependencies, tenantId, skuId);
+      const basedOn = request.headers["if-match"];
+      if (basedOn === undefined) {
+        throw new Problem(
+          "precondition-required",
+          "Send the etag of the level that you counted, as GET of the product gives it, in If-Match.",
+        );
+      }
+      const { on_hand: onHand, reason, leave_short: leaveShort } = request.body;
+      return await answerOnce(
+        db,
+        request,
+        reply,
+        adjustOrAwait,
+        async (effectId) => {
+          const expectedVersion = Number(basedOn.replaceAll('"', ""));
+          if (!mayDo(role, "inventory:write_large")) {
+            const level = await getLevel(dependencies, tenantId, skuId, locationId);
+            const quantity = onHand - level.current_stock;
+            if (Math.abs(quantity) > largeChangeUnits) {
+              if (etagOf(level) !== basedOn) throw hasChanged();
+              return await ask(dependencies, request, sku, {
+                effectId,
+                locationId,
+                quantity,
+                counted: onHand,
+                reason,
+              });
+            }
+          }
+          if (!Number.isSafeInteger(expectedVersion)) throw hasChanged();
+          return await change(dependencies, tenantId, skuId, {
+            kind: "count",
+            countId: effectId,
+            onHand,
+            expectedVersion,
+            reason,
+            actorId: userId,
+            locationId,
+            leaveShort: await findLeftShort(dependencies, tenantId, skuId, locationId, leaveShort),
+          });
+        },
+        statusOf,
+      );
+    },
+  );
+}
+
+function addSetThreshold(app: RouteApp, dependencies: StockDependencies): void {
+  const { db } = dependencies;
+  app.put(
+    "/api/inventory/products/:id/threshold",
+    {
+      config: { permission: "inventory:write" },
+      schema: {
+        operationId: "setThreshold",
+        tags,
+        security,
+        summary: "Set from how many available units on a SKU is low",
+        description: "The old and the new value go on record.",
+        headers: idempotencyHeaders,
+        params: idParameters,
+        body: thresholdBody,
+        response: { 200: productSchema, default: problemResponse },
+      },
+    },
+    async (request, reply) => {
+      const { tenantId, userId } = sessionOf(request);
+      const skuId = asId<"Sku">(request.params.id);
+      await getSku(dependencies, tenantId, skuId);
+      return await answerOnce(db, request, reply, productSchema, (effectId) =>
+        withTenant(db, tenantId, async (transaction) => {
+          const by = { userId, ...originOf(request) };
+          const { threshold } = request.body;
+          if (!(await fixThreshold(transaction, tenantId, skuId, threshold, effectId, by))) {
+            throw notFound("product");
+          }
+          return known(await findSku(transaction, skuId));
+        }),
+      );
+    },
+  );
+}
+
+function addSetBarcode(app: RouteApp, dependencies: StockDependencies): void {
+  const { db } = dependencies;
+  app.put(
+    "/api/inventory/products/:id/barcode",
+    {
+      config: { permission: "inventory:write" },
+      schema: {
+        operationId: "setBarcode",
+        tags,
+        security,
+        summary: "Set what a scanner reads for a SKU",
+        description: "Refused (409) when another SKU has it. The old and the new value go on record.",
+        headers: idempotencyHeaders,
+        params: idParameters,
+        body: barcodeBody,
+        response: { 200: productSchema, default: problemResponse },
+      },
+    },
+    async (request, reply) => {
+      const { tenantId, userId } = sessionOf(request);
+      const skuId = asId<"Sku">(request.params.id);
+      await getSku(dependencies, tenantId, skuId);
+      return await answerOnce(db, request, reply, productSchema, async () => {
+        const by = { userId, ...originOf(request) };
+        const { barcode } = request.body;
+        try {
+          return await withTenant(db, tenantId, async (transaction) => {
+            const outcome = await setBarcode(transaction, tenantId, skuId, barcode, by);
+            if (outcome === "no_sku") throw notFound("product");
+            if (outcome === "taken") throw barcodeTaken();
+            return known(await findSku(transaction, skuId));
+          });
+        } catch (error) {
+          throw isBarcodeTaken(error) ? barcodeTaken() : error;
+        }
+      });
+    },
+  );
+}
+
+/** The claims that a person has agreed to leave short, as they are now. */
+async function findLeftShort(
+  { db }: StockDependencies,
+  tenantId: SkuKey["tenantId"],
+  skuId: SkuId,
+  locationId: LocationId,
+  reservationIds: readonly string[],
+): Promise<readonly WaitingClaim[]> {
+  if (reservationIds.length === 0) return [];
+  const leavable = await withTenant(db, tenantId, (transaction) =>
+    findLeavableClaims(transaction, skuId, locationId),
+  );
+  return reservationIds.map((reservationId) => {
+    const row = leavable.find((each) => each.reservation_id === reservationId);
+    if (row === undefined) throw new Problem("refused", stockRefusals.nothing_to_leave_short);
+    return {
+      claim: { orderRef: row.order_ref, lineId: row.line_id, generation: row.generation },
+      quantity: row.quantity,
+      rank: { paidAt: row.paid_at, orderedAt: row.ordered_at },
+      locationId: null,
+    };
+  });
+}
+
+/** Has the SKU's entity apply a change. */
+async function change(
+  dependencies: StockDependencies,
+  tenantId: SkuKey["tenantId"],
+  skuId: SkuId,
+  operation: StockOperation,
+): Promise<Change> {
+  const answer = await askSku(dependencies, tenantId, skuId, operation);
+  if (answer.outcome === "adjusted") {
+    return { success: true, new_stock_level: answer.onHand, available_stock: answer.available };
+  }
+  if (answer.outcome === "refused" && answer.reason === "version_changed") throw hasChanged();
+  throw stockRefused(answer);
+}
+
+type SkuKey = ReturnType<typeof sessionOf>;
+
+/** Writes down that somebody wants a change which somebody else must approve. */
+async function ask(
+  { db }: StockDependencies,
+  request: ByWhom,
+  sku: SkuRow,
+  wanted: {
+    readonly effectId: string;
+    readonly locationId: LocationId | null;
+    readonly quantity: number;
+    readonly counted: number | null;
+    readonly reason: string;
+  },
+): Promise<Change> {
+  const { tenantId, userId } = sessionOf(request);
+  const skuId = asId<"Sku">(sku.id);
+  return await withTenant(db, tenantId, async (transaction) => {
+    const levels = await listLevels(transaction, skuId);
+    if (wanted.locationId !== null && !levels.some((level) => level.location_id === wanted.locationId)) {
+      throw new Problem("refused", stockRefusals.unknown_location);
+    }
+    const id = await askForApproval(transaction, tenantId, {
+      ...wanted,
+      skuId,
+      requestedBy: userId,
+      onHand: sku.current_stock,
+      available: sku.available_stock,
+    });
+    await appendAudit(transaction, tenantId, {
+      eventType: "approval_asked",
+      userId,
+      skuId,
+      newValues: { approval_id: id, quantity: wanted.quantity },
+      reason: wanted.reason,
+      ...originOf(request),
+    });
+    return {
+      success: true,
+      approval_id: id,
+      detail: `A change of more than ${largeChangeUnits} units: it waits for an admin, for ${approvalLifeHours} hours at most.`,
+    };
+  });
+}
+
+function statusOf(body: Change): 200 | 202 {
+  return "approval_id" in body ? 202 : 200;
+}
+
+async function getSku(
+  { db }: StockDependencies,
+  tenantId: SkuKey["tenantId"],
+  skuId: SkuId,
+): Promise<SkuRow> {
+  return await withTenant(db, tenantId, async (transaction) => known(await findSku(transaction, skuId)));
+}
+
+async function getLevel(
+  { db }: StockDependencies,
+  tenantId: SkuKey["tenantId"],
+  skuId: SkuId,
+  locationId: LocationId,
+) {
+  const levels = await withTenant(db, tenantId, (transaction) => listLevels(transaction, skuId));
+  const level = levels.find((each) => each.location_id === locationId);
+  if (level === undefined) throw new Problem("refused", stockRefusals.unknown_location);
+  return level;
+}
+
+function known(sku: SkuRow | null): SkuRow {
+  if (sku === null) throw notFound("product");
+  return sku;
+}
+
+function hasChanged(): Problem {
+  return new Problem("precondition-failed", stockRefusals.version_changed);
+}
+
+function barcodeTaken(): Problem {
+  return new Problem("refused", "Another product has this barcode: scan it to see which.");
+}
