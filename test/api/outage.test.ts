@@ -120,6 +120,28 @@ function requests(): Readonly<Record<string, Request>> {
     "POST /api/alerts/{id}/resolve": post(`/api/alerts/${other}/resolve`, {}),
     "GET /api/notification-preferences": get("/api/notification-preferences"),
     "PUT /api/notification-preferences": put("/api/notification-preferences", { preferences: [] }),
+    "PUT /api/inventory/products/{id}/levels/{locationId}": {
+      ...put(`${product}/levels/${other}`, { on_hand: 1, reason: "counted" }),
+      headers: { ...headers, "idempotency-key": randomUUID(), "if-match": '"0"' },
+    },
+    "PUT /api/inventory/products/{id}/threshold": put(`${product}/threshold`, { threshold: 5 }),
+    "PUT /api/inventory/products/{id}/barcode": put(`${product}/barcode`, { barcode: null }),
+    "GET /api/inventory/barcodes/{barcode}": get("/api/inventory/barcodes/4006381333931"),
+    "GET /api/inventory/export": get("/api/inventory/export"),
+    "POST /api/inventory/batch": post("/api/inventory/batch", {
+      items: [{ product_id: skuId, quantity: 1, reason: "counted" }],
+    }),
+    "POST /api/inventory/import": {
+      ...post("/api/inventory/import?dry_run=true", Buffer.from("sku,quantity,reason\n")),
+      headers: { ...headers, "idempotency-key": randomUUID(), "content-type": "text/csv" },
+    },
+    "GET /api/bulk/{id}": get(`/api/bulk/${other}`),
+    "GET /api/bulk/{id}/items": get(`/api/bulk/${other}/items`),
+    "GET /api/bulk/{id}/refused": get(`/api/bulk/${other}/refused`),
+    "GET /api/approvals": get("/api/approvals"),
+    "GET /api/approvals/{id}": get(`/api/approvals/${other}`),
+    "POST /api/approvals/{id}/approve": post(`/api/approvals/${other}/approve`, {}),
+    "POST /api/approvals/{id}/reject": post(`/api/approvals/${other}/reject`, {}),
     "GET /api/orders": get("/api/orders"),
     "GET /api/orders/{id}": get("/api/orders/1"),
     "GET /api/orders/{id}/timeline": get("/api/orders/1/timeline"),
@@ -136,6 +158,7 @@ function requests(): Readonly<Record<string, Request>> {
 /** Those that ask a SKU's entity, or a look at the channel; all others do what they do in Postgres. */
 const needsTemporal: ReadonlySet<string> = new Set([
   "POST /api/inventory/products/{id}/adjust",
+  "PUT /api/inventory/products/{id}/levels/{locationId}",
   "POST /api/inventory/products/{id}/movements",
   "POST /api/inventory/products/{id}/transfers",
   "POST /api/inventory/products/{id}/holds",

@@ -325,4 +325,17 @@ test("a count that finds too few names the orders whose turn is last, and nothin
   expect(proposal).toMatchObject({ missing_units: 1, covered: true, leave_short: [{ order_number: "72" }] });
   expect((await get(productDetail, product(skuId))).reserved_stock).toBe(2);
   expect(asId(proposal.location_id)).toBe(seller.locationId);
+
+  const count = (leaveShort: readonly string[]) =>
+    bed.app.inject({
+      method: "PUT",
+      url: product(skuId, `/levels/${proposal.location_id}`),
+      headers: { ...headers, "idempotency-key": randomUUID(), "if-match": `"${proposal.version}"` },
+      payload: { on_hand: 1, reason: "Counted", leave_short: leaveShort },
+    });
+  expect((await count([])).statusCode).toBe(409);
+  const confirmed = await count(proposal.leave_short.map((each) => each.reservation_id));
+  expect(confirmed.json()).toMatchObject({ new_stock_level: 1, available_stock: 0 });
+  const { waiting } = await get(explanationSchema, product(skuId, "/explain"));
+  expect(waiting).toMatchObject({ units: 1, named: [{ order_number: "72" }] });
 });
