@@ -9,7 +9,8 @@ import type { ChaosStack } from "./stack.ts";
 export interface CarefulRequest {
   readonly key: string;
   readonly route: string;
-  readonly body: object;
+  /** Text is sent as a CSV file. */
+  readonly body: object | string;
   /** Null while no definite answer has come. */
   outcome: "done" | "refused" | null;
   attempts: number;
@@ -25,6 +26,8 @@ export interface CarefulClient {
   /** Begins and returns; it goes on until it is answered or the client gives up. */
   adjust(skuId: string, quantity: number): void;
   cancel(orderId: string): void;
+  /** Any other write. */
+  ask(route: string, body: object | string, as: Person): void;
   /** Waits for every answer, at most so long. */
   untilAnswered(seconds: number): Promise<void>;
   giveUp(): void;
@@ -36,6 +39,7 @@ const sessionSchema = z.object({ access_token: z.string() });
 const problemSchema = z.object({ type: z.string() });
 /** One person may ask 100 times a minute. */
 const people = ["admin@demo.local", "creator@demo.local"] as const;
+type Person = (typeof people)[number];
 
 export function createCarefulClient(
   { apiUrl, password }: Pick<ChaosStack, "apiUrl" | "password">,
@@ -48,11 +52,16 @@ export function createCarefulClient(
   let made = 0;
   let hasGivenUp = false;
 
-  async function post(route: string, headers: Record<string, string>, body: object): Promise<Response> {
+  async function post(
+    route: string,
+    headers: Record<string, string>,
+    body: object | string,
+  ): Promise<Response> {
+    const isFile = typeof body === "string";
     return await fetch(`${apiUrl}${route}`, {
       method: "POST",
-      headers: { "content-type": "application/json", ...headers },
-      body: JSON.stringify(body),
+      headers: { "content-type": isFile ? "text/csv" : "application/json", ...headers },
+      body: isFile ? body : JSON.stringify(body),
       signal: AbortSignal.timeout(answerMilliseconds),
     });
   }
@@ -90,15 +99,16 @@ export function createCarefulClient(
     }
   }
 
-  function begin<Request extends CarefulRequest>(request: Request): Request {
-    const driving: Promise<void> = drive(request, people[made % people.length] ?? people[0]).finally(() =>
-      underWay.delete(driving),
-    );
+  function begin<Request extends CarefulRequest>(
+    request: Request,
+    as: Person = people[made % people.length] ?? people[0],
+  ): Request {
+    const driving: Promise<void> = drive(request, as).finally(() => underWay.delete(driving));
     underWay.add(driving);
     return request;
   }
 
-  function newRequest(route: string, body: object): CarefulRequest {
+  function newRequest(route: string, body: object | string): CarefulRequest {
     made += 1;
     return { key: `${name}-${made}`, route, body, outcome: null, attempts: 0 };
   }
@@ -114,6 +124,9 @@ export function createCarefulClient(
     cancel(orderId) {
       const request = newRequest(`/api/orders/${orderId}/cancel`, { reason: "out of stock" });
       cancellations.push(begin(request));
+    },
+    ask(route, body, as) {
+      begin(newRequest(route, body), as);
     },
     async untilAnswered(seconds) {
       const all = Promise.all(underWay);

@@ -90,5 +90,5 @@ async function expectEverythingInOrder(): Promise<void> {
 }
 
 function partOf(point: CrashPoint): "worker" | "api" {
-  return /^(webhook|key): |audited/.test(point) ? "api" : "worker";
+  return /^(webhook|key|import): |audited/.test(point) ? "api" : "worker";
 }

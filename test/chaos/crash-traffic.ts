@@ -69,6 +69,31 @@ export async function createCrashTraffic(stack: ChaosStack, client: CarefulClien
     await setThreshold(0);
   };
 
+  /** A creator asks for a large change, and the admin approves whatever waits. */
+  const approveLargeOnes = async (skuId: string): Promise<void> => {
+    const route = `/api/inventory/products/${ours.get(skuId) ?? ""}/adjust`;
+    client.ask(route, { quantity: 101, reason: "a pallet" }, "creator@demo.local");
+    const waiting = await stack.sql<{ id: string }>(
+      "select id from approvals where state in ('waiting', 'approving') limit 3",
+    );
+    for (const { id } of waiting) client.ask(`/api/approvals/${id}/approve`, {}, "admin@demo.local");
+  };
+  const importFile = async (skuId: string): Promise<void> => {
+    const [sku] = await stack.sql<{ code: string }>("select code from skus where id = $1", [
+      ours.get(skuId) ?? "",
+    ]);
+    const file = `sku,quantity,reason\n${sku?.code ?? ""},1,found\nno such sku,1,found\n`;
+    client.ask("/api/inventory/import", file, "admin@demo.local");
+  };
+  const holdForAMoment = (skuId: string): void => {
+    const body = {
+      quantity: 1,
+      expires_at: new Date(Date.now() + 5_000).toISOString(),
+      reason: "live show",
+    };
+    client.ask(`/api/inventory/products/${ours.get(skuId) ?? ""}/holds`, body, "admin@demo.local");
+  };
+
   return {
     client,
     async lead(point) {
@@ -83,6 +108,23 @@ export async function createCrashTraffic(stack: ChaosStack, client: CarefulClien
       // Down over its threshold and up again, so that an alert opens, people are told of it, and it is over.
       if (point.includes("alert")) {
         await makeScarce(skuId);
+        return;
+      }
+      if (point.includes("approval")) {
+        await approveLargeOnes(skuId);
+        return;
+      }
+      if (point.includes("bulk") || point.startsWith("import: ")) {
+        await importFile(skuId);
+        return;
+      }
+      if (point.includes("hold")) {
+        client.adjust(ours.get(skuId) ?? "", 2);
+        holdForAMoment(skuId);
+        return;
+      }
+      if (point.startsWith("stock sync: ")) {
+        client.ask(`/api/inventory/products/${ours.get(skuId) ?? ""}/sync`, {}, "admin@demo.local");
         return;
       }
       await placeOrder(skuId, quick);
