@@ -12,7 +12,7 @@ export function addAlertCommands(program: Command, context: CommandContext): voi
     .command("list")
     .description("the newest alerts")
     .option("--state <state>", "open, acknowledged, snoozed, resolved or rearmed (over)")
-    .option("--kind <kind>", "low_stock, out_of_stock, sync_failed, drift, shortage or stock_corrupt")
+    .option("--kind <kind>", "low_stock, out_of_stock, sync_failed, drift, shortage, viral or stock_corrupt")
     .option("--severity <severity>", "warning or critical")
     .option("--limit <number>", "entries to show, at most 200", pageSize, "20")
     .option("--cursor <cursor>", "where the page before ended")
