@@ -156,7 +156,8 @@ export async function startWorkers(options: WorkersOptions): Promise<RunningWork
       shutDown(bulk);
       await Promise.allSettled([runs.orders, runs.tiktok, runs.notifications, runs.bulk]);
       shutDown(inventory);
-      await ended;
+      // One that has not drained within its bounds is stopped all the same; whoever waits for `ended` sees that.
+      await Promise.allSettled(Object.values(runs));
     },
   };
 }
