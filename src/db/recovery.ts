@@ -20,9 +20,9 @@ export interface QueuedRecovery {
 const pushSecondsMaximum = 120;
 
 /**
- * After Temporal's database was lost: queues, from Postgres alone, that every order that is not over and every SKU with work
- * of its own gets its workflow again. The outbox's dispatcher tells them at its own pace; this only writes rows, in two
- * statements a tenant.
+ * After Temporal's database was lost: queues, from Postgres alone, that every order that is not over, every SKU with work
+ * of its own, every open approval and every unfinished bulk operation gets its workflow again. The outbox's dispatcher tells
+ * them at its own pace; this only writes rows, in three statements a tenant.
  *
  * What workflows carry follows from these rows: an order asks itself what it wants done (reserve, ship, cancel) from its
  * stored state, and each of those has an id under which it happened or not; a SKU's entity looks at its queue when it is
@@ -37,10 +37,13 @@ export async function queueRecovery(db: Database): Promise<QueuedRecovery> {
   const recoveryId = randomUUID();
   let [orders, skus] = [0, 0];
   for (const tenantId of await listTenants(db)) {
-    const queued = await withTenant(db, tenantId, async (transaction) => ({
-      orders: await queueOrders(transaction, recoveryId),
-      skus: await queueSkus(transaction, recoveryId),
-    }));
+    const queued = await withTenant(db, tenantId, async (transaction) => {
+      await queueAsked(transaction, recoveryId);
+      return {
+        orders: await queueOrders(transaction, recoveryId),
+        skus: await queueSkus(transaction, recoveryId),
+      };
+    });
     orders += queued.orders;
     skus += queued.skus;
   }
@@ -80,6 +83,17 @@ async function queueSkus(transaction: TenantTransaction, recoveryId: string): Pr
       or exists (select from push_intents where push_intents.tenant_id = sku.tenant_id and sku_id = sku.id and state = 'open')
     returning id`.execute(transaction);
   return rows.length;
+}
+
+/** Approvals that are not settled and bulk operations with rows to do: few, and told with the rest. */
+async function queueAsked(transaction: TenantTransaction, recoveryId: string): Promise<void> {
+  await sql`
+    insert into outbox (tenant_id, kind, key, payload)
+    select tenant_id, 'start_approval', ${keyOf(recoveryId)} || id, jsonb_build_object('approvalId', id)
+    from approvals where settled_at is null
+    union all
+    select tenant_id, 'start_bulk', ${keyOf(recoveryId)} || id, jsonb_build_object('bulkId', id)
+    from bulk_operations where state = 'waiting'`.execute(transaction);
 }
 
 /** How many of a recovery's messages still wait to be told. */

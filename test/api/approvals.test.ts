@@ -144,12 +144,19 @@ describe("a large change", () => {
 });
 
 describe("an absolute count", () => {
-  const count = (skuId: SkuId, onHand: number, etag: string | null, as = people.creator) =>
+  const count = (
+    skuId: SkuId,
+    onHand: number,
+    etag: string | null,
+    as = people.creator,
+    key: string = randomUUID(),
+  ) =>
     adjusting.ask(
       "PUT",
       `/api/inventory/products/${skuId}/levels/${people.seller.locationId}`,
       etag === null ? as : { ...as, "if-match": etag },
       { on_hand: onHand, reason: "counted" },
+      key,
     );
   const etagOf = async (skuId: SkuId) =>
     String((await adjusting.ask("GET", `/api/inventory/products/${skuId}`, people.creator)).headers["etag"]);
@@ -166,6 +173,29 @@ describe("an absolute count", () => {
     expect((await count(skuId, 11, etag)).statusCode).toBe(412);
     expect(await adjusting.stockOf(skuId)).toMatchObject({ on_hand: 12 });
     expect((await count(skuId, 11, await etagOf(skuId))).statusCode).toBe(200);
+  });
+
+  test("whose answer was lost answers the same when it is sent again, done or waiting for an approval", async () => {
+    const skuId = await adjusting.bed.addSku(people.seller, { quantity: 10 });
+    const etag = await etagOf(skuId);
+    for (const [onHand, status] of [
+      [300, 202],
+      [12, 200],
+    ] as const) {
+      const key = randomUUID();
+      const ask = () => count(skuId, onHand, etag, people.creator, key);
+      const first = await ask();
+      expect(first.statusCode, first.body).toBe(status);
+      // As it was before the answer was stored. The database itself allows no such step.
+      await adjusting.bed.superuser.query(
+        `begin; set local session_replication_role = replica;
+         update idempotency_keys set state = 'running', status = null, body = null, leased_until = now() - interval '1 s'
+         where key = '${key}'; commit`,
+      );
+      const again = await ask();
+      expect([again.statusCode, again.json()]).toEqual([status, first.json()]);
+    }
+    expect(await adjusting.stockOf(skuId)).toMatchObject({ on_hand: 12 });
   });
 
   test("that finds more than 100 units too few or too many waits for an approval of the difference", async () => {

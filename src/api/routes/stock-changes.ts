@@ -2,13 +2,14 @@ import type { FastifyPluginCallbackZod } from "fastify-type-provider-zod";
 import type { z } from "zod";
 import { appendAudit } from "../../db/audit-log.ts";
 import { askForApproval } from "../../db/approvals.ts";
+import { findApprovalOfRequest } from "../../db/read-models/approvals.ts";
 import { findLeavableClaims } from "../../db/read-models/explain.ts";
-import { findSku, listLevels, type SkuRow } from "../../db/read-models/inventory.ts";
+import { findSku, findStockAnswer, listLevels, type SkuRow } from "../../db/read-models/inventory.ts";
 import { fixThreshold, isBarcodeTaken, setBarcode } from "../../db/sku-settings.ts";
 import { withTenant } from "../../db/tenant.ts";
 import { approvalLifeHours, largeChangeUnits } from "../../domain/approval/decide.ts";
 import { asId, type LocationId, type SkuId } from "../../domain/ids.ts";
-import type { StockOperation, WaitingClaim } from "../../domain/stock/operation.ts";
+import type { StockAnswer, StockOperation, WaitingClaim } from "../../domain/stock/operation.ts";
 import { adjustOrAwait, awaitsApproval } from "../contract/approvals.ts";
 import { idempotencyHeaders, idParameters } from "../contract/common.ts";
 import {
@@ -142,6 +143,8 @@ function addCountStock(app: RouteApp, dependencies: StockDependencies): void {
         reply,
         adjustOrAwait,
         async (effectId) => {
+          const known = await findWhatCameOfCount(dependencies, tenantId, effectId);
+          if (known !== null) return known;
           const expectedVersion = Number(basedOn.replaceAll('"', ""));
           if (!mayDo(role, "inventory:write_large")) {
             const level = await getLevel(dependencies, tenantId, skuId, locationId);
@@ -251,6 +254,23 @@ function addSetBarcode(app: RouteApp, dependencies: StockDependencies): void {
   );
 }
 
+/**
+ * What came of a count whose answer was lost: those whom it left short hold nothing any more, and the level has another
+ * version, so it could not be asked for again.
+ */
+async function findWhatCameOfCount(
+  { db }: StockDependencies,
+  tenantId: SkuKey["tenantId"],
+  effectId: string,
+): Promise<Change | null> {
+  const { approvalId, answer } = await withTenant(db, tenantId, async (transaction) => ({
+    approvalId: await findApprovalOfRequest(transaction, effectId),
+    answer: await findStockAnswer(transaction, asId<"Operation">(`count/${effectId}`)),
+  }));
+  if (approvalId !== null) return waits(approvalId);
+  return answer === null ? null : bodyOf(answer);
+}
+
 /** The claims that a person has agreed to leave short, as they are now. */
 async function findLeftShort(
   { db }: StockDependencies,
@@ -282,7 +302,11 @@ async function change(
   skuId: SkuId,
   operation: StockOperation,
 ): Promise<Change> {
-  const answer = await askSku(dependencies, tenantId, skuId, operation);
+  return bodyOf(await askSku(dependencies, tenantId, skuId, operation));
+}
+
+/** @throws Problem when the stock has refused. */
+function bodyOf(answer: StockAnswer): Change {
   if (answer.outcome === "adjusted") {
     return { success: true, new_stock_level: answer.onHand, available_stock: answer.available };
   }
@@ -327,12 +351,16 @@ async function ask(
       reason: wanted.reason,
       ...originOf(request),
     });
-    return {
-      success: true,
-      approval_id: id,
-      detail: `A change of more than ${largeChangeUnits} units: it waits for an admin, for ${approvalLifeHours} hours at most.`,
-    };
+    return waits(id);
   });
+}
+
+function waits(approvalId: string): Change {
+  return {
+    success: true,
+    approval_id: approvalId,
+    detail: `A change of more than ${largeChangeUnits} units: it waits for an admin, for ${approvalLifeHours} hours at most.`,
+  };
 }
 
 function statusOf(body: Change): 200 | 202 {

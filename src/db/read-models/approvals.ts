@@ -72,6 +72,19 @@ export async function listApprovals(
   return rows;
 }
 
+/** The approval that a request has asked for before; null when it has not. */
+export async function findApprovalOfRequest(
+  transaction: TenantTransaction,
+  effectId: string,
+): Promise<string | null> {
+  const row = await transaction
+    .selectFrom("approvals")
+    .where("effect_id", "=", effectId)
+    .select("id")
+    .executeTakeFirst();
+  return row?.id ?? null;
+}
+
 export async function findApproval(transaction: TenantTransaction, id: string): Promise<ApprovalRow | null> {
   const { rows } = await sql<ApprovalRow>`${approvalsWithNames} where approval.id = ${id}`.execute(
     transaction,

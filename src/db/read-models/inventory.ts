@@ -1,5 +1,6 @@
 import { type RawBuilder, sql } from "kysely";
-import type { SkuId } from "../../domain/ids.ts";
+import type { OperationId, SkuId } from "../../domain/ids.ts";
+import type { StockAnswer } from "../../domain/stock/operation.ts";
 import type { TenantTransaction } from "../tenant.ts";
 
 export type StockStatus = "in_stock" | "low_stock" | "out_of_stock";
@@ -122,6 +123,19 @@ export async function findSkuByBarcode(
     limit 1
   `.execute(transaction);
   return rows[0] ?? null;
+}
+
+/** What the stock has answered to an operation; null when it was not applied. */
+export async function findStockAnswer(
+  transaction: TenantTransaction,
+  operationId: OperationId,
+): Promise<StockAnswer | null> {
+  const row = await transaction
+    .selectFrom("stock_operations")
+    .where("operation_id", "=", operationId)
+    .select("answer")
+    .executeTakeFirst();
+  return row === undefined ? null : (row.answer as unknown as StockAnswer);
 }
 
 export interface LevelOfSku {
