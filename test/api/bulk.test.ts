@@ -4,6 +4,7 @@ import type { LightMyRequestResponse } from "fastify";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { SkuId } from "../../src/domain/ids.ts";
 import { bundleWorkflows } from "../../src/workers.ts";
+import { bulkWorkflowId, taskQueues } from "../../src/workflows/addressing.ts";
 import { findReplayFailures, historiesOf, recordWhenAsked } from "../support/histories.ts";
 import { type AdjustingBed, addPeople, type People, startAdjustingBed } from "./adjusting-bed.ts";
 
@@ -205,6 +206,29 @@ describe("an import", () => {
     );
     expect(row?.slice(0, 8)).toEqual(["2", "'=cmd|calc", "", "", "", "1", "'+1", "unknown_sku"]);
   });
+});
+
+test("an import of many pages goes on in a new run of its workflow", async () => {
+  const [first] = await addSkus(1);
+  const bulkId = randomUUID();
+  const { tenantId, users } = people.seller;
+  await adjusting.bed.superuser.query(
+    `insert into bulk_operations (id, tenant_id, kind, dry_run, requested_by, state, effect_id, content_hash, row_count)
+     values ($1, $2, 'import', false, $3, 'waiting', $4, sha256('x'), 1)`,
+    [bulkId, tenantId, users.admin.id, randomUUID()],
+  );
+  await adjusting.bed.superuser.query(
+    `insert into bulk_items (tenant_id, bulk_id, row_number, given, sku_id, mode, quantity, reason, state)
+     values ($1, $2, 1, '{}', $3, 'delta', 5, 'found', 'waiting')`,
+    [tenantId, bulkId, first!.id],
+  );
+  const queuePrefix = adjusting.temporal.taskQueuePrefix;
+  await adjusting.temporal.client.workflow.execute("bulkOperation", {
+    workflowId: bulkWorkflowId(bulkId),
+    taskQueue: taskQueues(queuePrefix).orders,
+    args: [{ tenantId, bulkId, queuePrefix, pagesOfRun: 1 }],
+  });
+  expect(await adjusting.stockOf(first!.id)).toEqual({ on_hand: 15, movements: 1 });
 });
 
 describe("an export", () => {

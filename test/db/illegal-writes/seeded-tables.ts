@@ -167,9 +167,9 @@ const restOfOurs = `
   insert into channel_observations (tenant_id, listing_id, sku_id, warehouse_id, available, committed)
   select tenant_id, id, sku_id, 'w', 5, 0 from listings where sku_id = :sku;
   insert into users (tenant_id, email, name, role, password_hash, permission_version)
-  values (:ourTenant, 'seed@example.test', 'Seed', 'admin', 'hash', 3);
+  values (:ourTenant, 'seed@example.test', 'Seed', 'admin', 'hash', 3), (:ourTenant, 'decider@example.test', 'Decider', 'admin', 'hash', 3);
   insert into refresh_tokens (tenant_id, user_id, family_id, token_hash, expires_at, idle_expires_at, revoked_at)
-  select tenant_id, id, id, sha256('token'), now(), now(), now() from users;
+  select tenant_id, id, id, sha256('token'), now(), now(), now() from users where email = 'seed@example.test';
   insert into inventory_audit_log (tenant_id, event_type) values (:ourTenant, 'seed');
   insert into audit_seals (tenant_id, sequence, audit_id, row_hash, chain_hash)
   select tenant_id, 1, id, sha256('row'), sha256('chain') from inventory_audit_log where event_type = 'seed';
@@ -189,7 +189,23 @@ const restOfOurs = `
   insert into stock_transfers (tenant_id, transfer_id, sku_id, from_location_id, to_location_id, quantity, received)
   select tenant_id, 'seed', :sku, :ourLocation, id, 3, 1 from locations where name = 'North' and tenant_id = :ourTenant;
   insert into rate_buckets (tenant_id, shop_id, tokens, rate_per_minute, burst, refilled_at)
-  values (:ourTenant, :ourShop, 1, 60, 10, now());`;
+  values (:ourTenant, :ourShop, 1, 60, 10, now());
+  insert into approvals (tenant_id, effect_id, sku_id, quantity, reason, on_hand_when_asked, available_when_asked, requested_by,
+    expires_at, state, decided_by, decided_at, settled_at, refusal, on_hand_after, available_after)
+  select :ourTenant, state, :sku, 101, 'seed', 5, 5, users.id, now() + interval '3 days', state,
+    case when state not in ('waiting', 'expired') then decider.id end, case when state not in ('waiting', 'expired') then now() end,
+    case when state not in ('waiting', 'approving') then now() end, case state when 'failed' then 'below_zero' end,
+    case state when 'approved' then 106 end, case state when 'approved' then 106 end
+  from users, (select id from users where email = 'decider@example.test') as decider,
+    unnest(array['waiting', 'approving', 'approved', 'rejected', 'expired', 'failed']) as state
+  where users.email = 'seed@example.test';
+  insert into bulk_operations (tenant_id, kind, dry_run, requested_by, state, effect_id, content_hash, row_count, finished_at)
+  select :ourTenant, 'import', false, id, state, state, sha256('a'), 2, case state when 'finished' then now() end
+  from users, unnest(array['waiting', 'finished']) as state where email = 'seed@example.test';
+  insert into bulk_items (tenant_id, bulk_id, row_number, given, sku_id, mode, quantity, reason, state, on_hand, available)
+  select tenant_id, id, 1, '{}', :sku, 'delta', 1, 'seed', 'applied', 6, 6 from bulk_operations;
+  insert into bulk_items (tenant_id, bulk_id, row_number, given, sku_id, mode, quantity, reason, state)
+  select tenant_id, id, 2, '{}', :sku, 'delta', 1, 'seed', 'waiting' from bulk_operations where state = 'waiting';`;
 
 /** `:name` stands for the quoted id of that name. */
 function filledIn(statement: string, given: Names): string {
