@@ -189,6 +189,21 @@ describe("an import", () => {
     expect(left).toEqual([]);
   });
 
+  test("of 50,000 rows is taken, and of counts that contradict each other none is applied", async () => {
+    const skus = await addSkus(20);
+    const rows = Array.from(
+      { length: 50_000 },
+      (_, row) => `${skus[row % skus.length]!.code},count,${row},counted\n`,
+    );
+    const answer = await adjusting.importCsv(people.admin, `sku,mode,quantity,reason\n${rows.join("")}`);
+    expect(answer.statusCode, answer.body).toBe(202);
+    expect(await adjusting.finished(people.admin, bulkIdOf(answer))).toMatchObject({
+      applied: 0,
+      refused: 50_000,
+    });
+    expect(await adjusting.stockOf(skus[0]!.id)).toMatchObject({ on_hand: 10 });
+  });
+
   test("is no creator's to make, and is no JSON", async () => {
     expect((await adjusting.importCsv(people.creator, "sku,quantity,reason\nx,1,x\n")).statusCode).toBe(403);
     expect((await adjusting.ask("POST", "/api/inventory/import", people.admin, {})).statusCode).toBe(415);
