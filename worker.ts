@@ -17,6 +17,7 @@ import { createTiktokShop } from "./src/integrations/tiktok-shop/adapter.ts";
 import { createTwilioTexter } from "./src/integrations/twilio/texter.ts";
 import { createLogger } from "./src/logger.ts";
 import { createWorkerMetrics, serveMetrics } from "./src/metrics.ts";
+import { proofStatementMilliseconds, proveNightly } from "./src/proof/proof.ts";
 import { connectClient, connectNative, temporalServer } from "./src/temporal.ts";
 import { bundleWorkflows, startWorkers } from "./src/workers.ts";
 
@@ -38,6 +39,12 @@ Runtime.install({
 const { url, poolSize } = config.database;
 const db = openDatabase({ url, role: "cf_app", poolSize });
 const dispatcherDb = openDatabase({ url, role: "cf_dispatcher", poolSize });
+const reportDb = openDatabase({
+  url,
+  role: "cf_report",
+  poolSize: 1,
+  statementTimeoutMilliseconds: proofStatementMilliseconds,
+});
 await refusePrivilegedLogin(db);
 
 const server = temporalServer(config);
@@ -85,6 +92,7 @@ const workers = await startWorkers({
       lowStockAlerts: config.alerts.lowStock,
     },
     queuePrefix: "",
+    prove: () => proveNightly({ db: reportDb, simulatorUrl: config.simulatorUrl, recordIn: dispatcherDb }),
     takeInChangedOrders: (shop, place) => takeInChangedOrders(intake, shop, place),
   }),
 });
@@ -105,7 +113,7 @@ const closing = closeWithGrace({ delay: 4_900, logger }, async ({ err, signal })
   await workers.stop();
   await client.connection.close();
   await connection.close();
-  await Promise.all([db.destroy(), dispatcherDb.destroy()]);
+  await Promise.all([db.destroy(), dispatcherDb.destroy(), reportDb.destroy()]);
 });
 workers.ended.catch((error: unknown) => {
   logger.fatal({ err: error }, "A Worker has failed");

@@ -137,6 +137,7 @@ export function workerDependencies(
       engineeringEmail: null,
       lowStockAlerts: false,
     },
+    prove: () => Promise.reject(new Error("Nothing is proven in this benchmark.")),
     takeInChangedOrders: () => Promise.reject(new Error("No shop is polled in this benchmark.")),
     queuePrefix,
   };

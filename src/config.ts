@@ -44,6 +44,8 @@ export interface Config {
     readonly uiUrl: string | null;
   };
   readonly simulatorPort: number;
+  /** Where a simulator's books can be read; null: the channel is the real one, which shows nobody its books. */
+  readonly simulatorUrl: string | null;
   readonly tiktokShop: {
     readonly apiUrl: string;
     readonly authUrl: string;
@@ -155,6 +157,7 @@ function makeConfig(value: Environment): Config {
       uiUrl: value.TEMPORAL_UI_URL ?? null,
     },
     simulatorPort: value.SIMULATOR_PORT,
+    simulatorUrl: value.SIMULATOR_URL ?? null,
     tiktokShop: {
       apiUrl: value.TIKTOK_SHOP_API_URL,
       authUrl: value.TIKTOK_SHOP_AUTH_URL,

@@ -43,6 +43,7 @@ export const crashPoints = {
   "outbox: document fetched, not stored": "It is fetched again.",
   "outbox: document stored, not marked": "It is fetched again and stored over itself.",
   "outbox: alert told, not marked": "The alert's workflow is told again and finds nothing new.",
+  "outbox: stock compared, not marked": "It is compared again, and found stopped or in order.",
   "outbox: alerts compared, not marked":
     "They are compared again; an alert that is open is not opened twice.",
   "shop: warehouses mapped, catalogue not read": "Connecting begins again.",

@@ -84,6 +84,7 @@ export const environmentSchema = z.object({
   TEMPORAL_UI_URL: httpUrl("http://127.0.0.1:8233").optional(),
 
   SIMULATOR_PORT: port(3900),
+  SIMULATOR_URL: httpUrl("http://127.0.0.1:3900").optional(),
   TIKTOK_SHOP_API_URL: httpUrl("https://open-api.tiktokglobalshop.com").default(
     "https://open-api.tiktokglobalshop.com",
   ),

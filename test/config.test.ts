@@ -57,6 +57,7 @@ const wrongValues: Readonly<Record<keyof typeof environmentSchema.shape, readonl
   MIGRATION_DATABASE_URL: wrongDatabases,
   DATABASE_POOL_SIZE: ["0", "201", "-5", "1.5", "many-leak"],
   POSTGRES_PORT: wrongPorts,
+  SIMULATOR_URL: wrongUrls,
   TEMPORAL_ADDRESS: ["leak", "http://leak:7233", "leak:", ":7233", "leak:7233/x", "le ak:7233"],
   TEMPORAL_NAMESPACE: wrongLines,
   TEMPORAL_CLI_PATH: wrongLines,

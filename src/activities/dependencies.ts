@@ -3,7 +3,7 @@ import type { Logger } from "pino";
 import type { Database } from "../db/connection.ts";
 import type { Mailer, Texter } from "../integrations/ports/messages.ts";
 import type { SalesChannel, ShopKey } from "../integrations/ports/sales-channel.ts";
-import type { OrderSyncPlace, OrderSyncStep } from "../workflows/messages.ts";
+import type { OrderSyncPlace, OrderSyncStep, ProofOutcome } from "../workflows/messages.ts";
 
 /** How people are told of alerts. */
 export interface Alerting {
@@ -27,6 +27,8 @@ export interface ActivityDependencies {
   readonly alerting: Alerting;
   /** Takes in one page of a shop's changed orders; the intake's work, of which activities know nothing. */
   readonly takeInChangedOrders: (shop: ShopKey, place: OrderSyncPlace | null) => Promise<OrderSyncStep>;
+  /** Proves everything that must hold, from outside; the proof's work, of which activities know nothing. */
+  readonly prove: () => Promise<ProofOutcome>;
   /** Keeps the task queues of one test apart from another's; empty in production. */
   readonly queuePrefix: string;
 }

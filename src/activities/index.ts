@@ -6,6 +6,7 @@ import { createBulkActivities } from "./bulk.ts";
 import { createOfferActivities } from "./offer.ts";
 import { createOrderActivities } from "./order.ts";
 import { createOrderSyncActivities } from "./order-sync.ts";
+import { createProofActivities } from "./proof.ts";
 import { createShipmentActivities } from "./shipment.ts";
 import { createStockActivities } from "./stock.ts";
 
@@ -25,5 +26,6 @@ export function createActivities(dependencies: ActivityDependencies) {
     ...createAlertActivities(dependencies),
     ...createApprovalActivities(dependencies, stock.requestStock),
     ...createBulkActivities(dependencies, stock.requestStock),
+    ...createProofActivities(dependencies),
   };
 }

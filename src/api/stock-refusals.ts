@@ -11,6 +11,9 @@ export const stockRefusals: Readonly<Record<StockRefusalReason, string>> = {
   version_changed: "The stock has changed since it was counted: look again, and count anew.",
   nothing_to_leave_short:
     "One of the orders that should wait holds no units there any more: ask for a new proposal.",
+  stopped:
+    "The numbers of this product were corrupted: nothing is kept from it until somebody has counted and repaired them.",
+  nothing_to_repair: "The numbers of this product agree with its ledger: there is nothing to repair.",
   not_under_way: "That many units of the transfer are not under way.",
   same_location: "A transfer goes from one location to another.",
   unknown_location: "The product has no stock record at that location.",

@@ -11,7 +11,7 @@ export function explanationText(told: Explanation): string {
     told.summary,
     told.adds_up
       ? "Every number is the sum of its terms."
-      : "A NUMBER IS NOT THE SUM OF ITS TERMS: it was changed past the ledger. `npm run proof` names it; count, and repair it.",
+      : "A NUMBER IS NOT THE SUM OF ITS TERMS: it was changed past the ledger. Count, and `stock repair-level` it.",
     ...told.levels.map(levelText),
     claimsText("RESERVED FOR", "Nobody holds units.", told.holders),
     claimsText("WAITING, the next one first", "Nobody waits for units.", told.waiting),
@@ -30,8 +30,10 @@ function levelText(level: Explanation["levels"][number]): string {
     ["together", "", level.sum.on_hand, level.sum.reserved] as const,
   ];
   const floor = level.backorder_floor < 0 ? `, backorders down to ${level.backorder_floor}` : "";
+  const stopped = level.stop_reason === null ? [] : [`STOPPED until it is repaired: ${level.stop_reason}.`];
   return [
     `AT ${level.location_name}: ${level.current_stock} on hand - ${level.reserved_stock} reserved = ${level.available_stock} available${floor}`,
+    ...stopped,
     table(["TERM", "MOVEMENTS", "ON HAND", "RESERVED"], rows),
   ].join("\n");
 }

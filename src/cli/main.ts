@@ -5,7 +5,7 @@ import { migrate } from "../db/migrate.ts";
 import { countUntold, queueRecovery } from "../db/recovery.ts";
 import { seedDemo } from "../embedded/demo.ts";
 import { demoPassword, homeSecretKey } from "../embedded/home.ts";
-import { prove } from "../proof/proof.ts";
+import { proofStatementMilliseconds, prove } from "../proof/proof.ts";
 import { type ApiClient, findRunning, findSurroundings, logIn } from "./client.ts";
 import type { CommandContext } from "./context.ts";
 import { CommandFailure } from "./failure.ts";
@@ -76,7 +76,12 @@ function createContext(json: boolean): CommandContext {
           "Set DATABASE_URL, or run `npm start`.",
         );
       }
-      const db = openDatabase({ url, role: "cf_report", poolSize: 1, statementTimeoutMilliseconds: 600_000 });
+      const db = openDatabase({
+        url,
+        role: "cf_report",
+        poolSize: 1,
+        statementTimeoutMilliseconds: proofStatementMilliseconds,
+      });
       const recordIn = openDatabase({ url, role: "cf_dispatcher", poolSize: 1 });
       try {
         await reach(db, url);

@@ -13,6 +13,7 @@ import { up as ledgerComplete } from "./migrations/0011-ledger-complete.ts";
 import { up as alerts } from "./migrations/0012-alerts.ts";
 import { up as adjusting } from "./migrations/0013-adjusting.ts";
 import { up as channel } from "./migrations/0014-channel.ts";
+import { up as corruption } from "./migrations/0015-corruption.ts";
 
 /** Every migration, in order. Forward only: a mistake is mended by the next one. */
 const migrations: Readonly<Record<string, Migration>> = {
@@ -29,6 +30,7 @@ const migrations: Readonly<Record<string, Migration>> = {
   "0012-alerts": { up: alerts },
   "0013-adjusting": { up: adjusting },
   "0014-channel": { up: channel },
+  "0015-corruption": { up: corruption },
 };
 
 /** Names of all migrations: what a database of this version has. */

@@ -24,7 +24,9 @@ export type OutboxMessage =
   /** An alert opened, or somebody has said something of it. */
   | { readonly kind: "deliver_alert"; readonly payload: { readonly alertId: string } }
   /** A SKU's threshold has changed. */
-  | { readonly kind: "check_alerts"; readonly payload: { readonly skuId: string } };
+  | { readonly kind: "check_alerts"; readonly payload: { readonly skuId: string } }
+  /** A proof has found numbers of a SKU that its ledger does not explain. */
+  | { readonly kind: "check_stock"; readonly payload: { readonly skuId: string } };
 
 export type OutboxKind = OutboxMessage["kind"];
 

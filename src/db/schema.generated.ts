@@ -560,6 +560,8 @@ export interface StockLevels {
   location_id: string;
   reserved_stock: Generated<number>;
   sku_id: string;
+  stop_reason: string | null;
+  stopped_at: string | null;
   tenant_id: string;
   updated_at: Generated<string>;
   version: Generated<number>;

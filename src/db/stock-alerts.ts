@@ -1,6 +1,6 @@
 import { sql } from "kysely";
 import { conditionsAt, crossings } from "../domain/alert/crossings.ts";
-import type { SkuId, TenantId } from "../domain/ids.ts";
+import type { LocationId, SkuId, TenantId } from "../domain/ids.ts";
 import type { BatchResult } from "../domain/stock/apply-batch.ts";
 import { available, type Level } from "../domain/stock/movement.ts";
 import { type AlertToOpen, openAlerts, resolveAlerts } from "./alerts.ts";
@@ -29,12 +29,20 @@ export async function alertOfBatch(
     ...opens.map((kind): AlertToOpen => ({ kind, skuId, facts: { available: after, threshold } })),
     ...(paidOneWaits ? [{ kind: "shortage" as const, skuId }] : []),
   ]);
-  await resolveAlerts(transaction, tenantId, rearms, skuId);
+  const isRepaired = levels.some((level) => level.stopped) && !isStopped(levels, changed);
+  await resolveAlerts(transaction, tenantId, isRepaired ? [...rearms, "stock_corrupt"] : rearms, skuId);
   const someoneLeft =
     result.served.length > 0 ||
     [...result.claims].some(([id, { is }]) => is.state !== "waiting" && claims.get(id)?.state === "waiting");
   if (someoneLeft && !paidOneWaits)
     await resolveAlerts(transaction, tenantId, ["shortage"], skuId, nobodyWaits(skuId));
+}
+
+function isStopped(
+  levels: readonly Readonly<Level>[],
+  changed: ReadonlyMap<LocationId, Readonly<Level>>,
+): boolean {
+  return levels.some((level) => (changed.get(level.locationId) ?? level).stopped);
 }
 
 function availableIn(levels: readonly Readonly<Level>[]): number {

@@ -71,14 +71,17 @@ async function saveLevels(
     version: level.version,
     last_sequence: level.lastSequence,
     backorder_floor: level.backorderFloor,
+    stopped: level.stopped,
   }));
   await sql`
     update stock_levels as level
     set current_stock = given.current_stock, reserved_stock = given.reserved_stock, version = given.version,
-        last_sequence = given.last_sequence, backorder_floor = given.backorder_floor, updated_at = clock_timestamp()
+        last_sequence = given.last_sequence, backorder_floor = given.backorder_floor, updated_at = clock_timestamp(),
+        stopped_at = case when given.stopped then level.stopped_at end,
+        stop_reason = case when given.stopped then level.stop_reason end
     from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb)
       as given (location_id uuid, current_stock integer, reserved_stock integer, version integer, last_sequence bigint,
-        backorder_floor integer)
+        backorder_floor integer, stopped boolean)
     where level.tenant_id = ${tenantId} and level.sku_id = ${skuId} and level.location_id = given.location_id
   `.execute(transaction);
 }

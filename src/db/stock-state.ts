@@ -99,6 +99,7 @@ export async function lockLevels(transaction: TenantTransaction, skuId: SkuId): 
       "level.backorder_floor",
       "level.version",
       "level.last_sequence",
+      "level.stopped_at",
       "sku.sold_in_several_shops",
       "sku.low_stock_threshold",
     ])
@@ -111,6 +112,7 @@ export async function lockLevels(transaction: TenantTransaction, skuId: SkuId): 
     backorderFloor: row.backorder_floor,
     version: row.version,
     lastSequence: row.last_sequence,
+    stopped: row.stopped_at !== null,
   }));
   return {
     levels,

@@ -4,6 +4,7 @@ import { applyBatch, type BatchResult } from "../domain/stock/apply-batch.ts";
 import { operationIdOf, type StockAnswer, type StockOperation } from "../domain/stock/operation.ts";
 import type { Database } from "./connection.ts";
 import { isRefusedByDatabase } from "./failure.ts";
+import { stopIfCorrupt } from "./stock-corruption.ts";
 import { writeBatchResult } from "./stock-result.ts";
 import { lockStockState } from "./stock-state.ts";
 import { type TenantTransaction, withTenant } from "./tenant.ts";
@@ -43,6 +44,11 @@ export async function applyStockBatch(
     if (operations.length > 1) return await applyInHalves(db, tenantId, skuId, operations);
     const [operation] = operations;
     if (operation === undefined) throw error;
+    // A number that was corrupted refuses what is right: with the ledger's numbers it is decided once more.
+    const corrupted = await withTenant(db, tenantId, (transaction) =>
+      stopIfCorrupt(transaction, tenantId, skuId),
+    );
+    if (corrupted !== null) return await applyStockBatch(db, tenantId, skuId, operations);
     return {
       answers: [{ outcome: "refused", reason: "poisoned" }],
       queueRemains: false,
@@ -76,6 +82,8 @@ export async function applyInTransaction(
   skuId: SkuId,
   operations: readonly StockOperation[],
 ): Promise<BatchResult> {
+  // A person may know of it before the next look at all levels.
+  if (operations.some(({ kind }) => kind === "repair")) await stopIfCorrupt(transaction, tenantId, skuId);
   const state = await lockStockState(transaction, tenantId, skuId, operations);
   const decided = applyBatch(state, operations);
   const result = state.soldInSeveralShops ? alsoForOtherShops(decided) : decided;

@@ -78,6 +78,7 @@ export function childEnvironment(
     ...(simulator === null
       ? {}
       : {
+          SIMULATOR_URL: simulator.url,
           TIKTOK_SHOP_API_URL: simulator.url,
           TIKTOK_SHOP_AUTH_URL: simulator.url,
           TIKTOK_SHOP_APP_KEY: simulator.app.appKey,

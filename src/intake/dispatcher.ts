@@ -8,7 +8,7 @@ import { ShopsUnderWay } from "./shops-under-way.ts";
 import { followAllSales } from "./demand.ts";
 import { followSales, salesRestMilliseconds } from "./sales.ts";
 import { keepSchedules } from "./schedules.ts";
-import { keepPartitions, sealAuditLogs, sweepExpiredHolds } from "./upkeep.ts";
+import { keepPartitions, sealAuditLogs, sweepCorruptStock, sweepExpiredHolds } from "./upkeep.ts";
 import { connectShops, sweepUnhandledOrders } from "./sweep.ts";
 
 /**
@@ -67,6 +67,10 @@ export function startDispatcher(dependencies: IntakeDependencies): Loop {
     }),
     startLoop("expired holds", () => sweepExpiredHolds(dependencies).then(() => 0), {
       restMilliseconds: 30_000,
+      logger,
+    }),
+    startLoop("corrupted stock", () => sweepCorruptStock(dependencies).then(() => 0), {
+      restMilliseconds: 300_000,
       logger,
     }),
     startLoop("partitions of the ledger", () => keepPartitions(dependencies).then(() => 0), {

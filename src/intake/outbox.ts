@@ -35,6 +35,7 @@ import {
 } from "../workflows/messages.ts";
 import type { IntakeDependencies } from "./dependencies.ts";
 import { ShopPauses } from "./shop-pauses.ts";
+import { stopCorruptSku } from "./upkeep.ts";
 import { tellOrder } from "./take-orders.ts";
 
 /**
@@ -49,7 +50,7 @@ export const outboxClasses = {
     atOnce: 4,
   },
   // Apart from what orders wait for: when a shop's channel fails, hundreds of alerts open at once.
-  alerts: { kinds: ["deliver_alert", "check_alerts"], claimMaximum: 20, atOnce: 2 },
+  alerts: { kinds: ["deliver_alert", "check_alerts", "check_stock"], claimMaximum: 20, atOnce: 2 },
   channel: { kinds: ["fetch_tracking", "fetch_document"], claimMaximum: 4, atOnce: 4 },
 } as const satisfies Record<string, { kinds: readonly OutboxKind[]; claimMaximum: number; atOnce: number }>;
 
@@ -165,6 +166,10 @@ async function carryOut(dependencies: IntakeDependencies, message: ClaimedMessag
         checkStockAlerts(transaction, message.tenantId, asId<"Sku">(message.payload.skuId)),
       );
       crashPoint("outbox: alerts compared, not marked");
+      return;
+    case "check_stock":
+      await stopCorruptSku(dependencies, message.tenantId, asId<"Sku">(message.payload.skuId));
+      crashPoint("outbox: stock compared, not marked");
       return;
     case "start_approval":
       await startApproval(dependencies, message.tenantId, message.payload.approvalId);

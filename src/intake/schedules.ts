@@ -4,20 +4,26 @@ import {
   inventorySyncScheduleId,
   orderSyncScheduleId,
   priorities,
+  stockProofScheduleId,
   taskQueues,
 } from "../workflows/addressing.ts";
-import { type InventorySyncInput, type OrderSyncInput, searchAttributes } from "../workflows/messages.ts";
+import {
+  type InventorySyncInput,
+  type OrderSyncInput,
+  type ProofInput,
+  searchAttributes,
+} from "../workflows/messages.ts";
 import type { IntakeDependencies } from "./dependencies.ts";
 
 /**
- * Makes the schedules what they should be: each connected shop has one for its orders and one for its stock, with the wanted
- * intervals; a shop that is not connected has none. Looked at again and again, so that a Temporal server that has lost everything gets them back.
+ * Makes the schedules what they should be: the nightly proof has one, each connected shop one for its orders and one for its
+ * stock, with the wanted intervals; a shop that is not connected has none. Looked at again and again, so that a Temporal server that has lost everything gets them back.
  * Several processes may do this at once: who comes second finds it done.
  *
  * @returns how many schedules were made, changed or removed.
  */
 export async function keepSchedules(dependencies: IntakeDependencies): Promise<number> {
-  let changed = 0;
+  let changed = (await keepSchedule(dependencies, wantedProof(dependencies))) ? 1 : 0;
   for (const shop of await listShops(dependencies.db, "connected")) {
     for (const wanted of wantedSchedules(dependencies, shop)) {
       if (await keepSchedule(dependencies, wanted)) changed += 1;
@@ -36,8 +42,7 @@ async function keepSchedule({ client }: IntakeDependencies, wanted: WantedSchedu
   const known = await ifFound(client.schedule.getHandle(scheduleId).describe());
   if (known === null) {
     try {
-      // The first pass comes at once: until now nobody has looked for what the webhooks missed.
-      const state = { note: wanted.note, triggerImmediately: true };
+      const state = { note: wanted.note, triggerImmediately: wanted.beginsAtOnce };
       await client.schedule.create({ scheduleId, ...wanted.schedule, state });
       return true;
     } catch (error) {
@@ -59,7 +64,7 @@ async function removeSchedule({ client }: IntakeDependencies, scheduleId: string
   return (await ifFound(removed.then(() => true))) ?? false;
 }
 
-type WantedSchedule = ReturnType<typeof wantedSchedule>;
+type WantedSchedule = ReturnType<typeof wantedSchedule> | ReturnType<typeof wantedProof>;
 
 function wantedSchedules(dependencies: IntakeDependencies, shop: ConnectedShop): readonly WantedSchedule[] {
   return [
@@ -78,7 +83,38 @@ function wantedSchedules(dependencies: IntakeDependencies, shop: ConnectedShop):
   ];
 }
 
-/** The schedule and a note that says what it was made from: another note, and it is brought up to date. */
+/** However fast time passes: a proof reads everything. */
+const proofMillisecondsMinimum = 900_000;
+
+/** At night, when least is under way. The note says what a schedule was made from: another note, and it is brought up to date. */
+function wantedProof({ queuePrefix, timeScale }: IntakeDependencies) {
+  const taskQueue = taskQueues(queuePrefix).orders;
+  const input: ProofInput = queuePrefix === "" ? {} : { queuePrefix };
+  const scheduleId = stockProofScheduleId(queuePrefix);
+  return {
+    scheduleId,
+    note: `Proves the stock every night, time passing ${timeScale} times as fast, on ${taskQueue}`,
+    beginsAtOnce: false,
+    schedule: {
+      spec:
+        timeScale === 1
+          ? { calendars: [{ hour: 3, minute: 30 }] }
+          : {
+              intervals: [{ every: Math.max(proofMillisecondsMinimum, Math.round(86_400_000 / timeScale)) }],
+            },
+      action: {
+        type: "startWorkflow" as const,
+        workflowType: "stockProof",
+        workflowId: scheduleId,
+        taskQueue,
+        args: [input],
+        priority: { priorityKey: priorities.bulk },
+      },
+      policies: { overlap: ScheduleOverlapPolicy.SKIP, catchupWindow: "12 hours" as const },
+    },
+  };
+}
+
 function wantedSchedule(
   { queuePrefix }: IntakeDependencies,
   shop: ConnectedShop,
@@ -98,6 +134,8 @@ function wantedSchedule(
   return {
     scheduleId: wish.scheduleId,
     note: `${wish.does} every ${wish.every} ms on ${taskQueue}`,
+    // Until now nobody has looked for what the webhooks missed.
+    beginsAtOnce: true,
     schedule: {
       spec: {
         intervals: [{ every: wish.every }],

@@ -2,7 +2,9 @@ import { sql } from "kysely";
 import { sealAuditRows, sealMaximum } from "../db/audit-seals.ts";
 import { queueExpiredHolds } from "../db/holds.ts";
 import { listTenants } from "../db/shops.ts";
+import { listSuspectSkus, stopIfCorrupt } from "../db/stock-corruption.ts";
 import { withTenant } from "../db/tenant.ts";
+import type { SkuId, TenantId } from "../domain/ids.ts";
 import type { IntakeDependencies } from "./dependencies.ts";
 
 /** Months for which the ledger has partitions before they begin. A month without one would refuse every movement. */
@@ -53,4 +55,32 @@ export async function sweepExpiredHolds({ db }: UpkeepDependencies): Promise<num
     queued += await withTenant(db, tenantId, queueExpiredHolds);
   }
   return queued;
+}
+
+/** Stops a SKU whose numbers do not agree with its ledger; one that agrees is left alone. */
+export async function stopCorruptSku(
+  { db, logger }: UpkeepDependencies,
+  tenantId: TenantId,
+  skuId: SkuId,
+): Promise<boolean> {
+  const reason = await withTenant(db, tenantId, (transaction) => stopIfCorrupt(transaction, tenantId, skuId));
+  if (reason !== null)
+    logger.error({ tenantId, skuId, reason }, "A SKU's numbers were corrupted: it is stopped");
+  return reason !== null;
+}
+
+/**
+ * Has every level compared with its last movement: what somebody has changed past the ledger sells for minutes at most,
+ * not until the next proof.
+ *
+ * @returns how many SKUs were stopped.
+ */
+export async function sweepCorruptStock(dependencies: UpkeepDependencies): Promise<number> {
+  let stopped = 0;
+  for (const tenantId of await listTenants(dependencies.db)) {
+    for (const skuId of await withTenant(dependencies.db, tenantId, listSuspectSkus)) {
+      if (await stopCorruptSku(dependencies, tenantId, skuId)) stopped += 1;
+    }
+  }
+  return stopped;
 }

@@ -7,6 +7,8 @@ export interface Finding {
   readonly explanation: string;
   /** Younger than a few seconds: news or a push about it may still be on their way. */
   readonly underWay: boolean;
+  /** The SKU whose numbers are wrong, where that is what was found: nothing more must be promised from it. */
+  readonly corruptedSku?: { readonly tenantId: string; readonly skuId: string };
 }
 
 /** What one check looked at and what it found. */

@@ -1,6 +1,7 @@
 /**
  * What must hold of the stock and the orders at every commit, as SQL that knows nothing of the code which makes it so.
- * Each query returns one row for each thing that is wrong: `subject`, `delta`, `explanation`, `under_way`.
+ * Each query returns one row for each thing that is wrong: `subject`, `delta`, `explanation`, `under_way`; where a SKU's
+ * numbers are wrong also its `tenant_id` and `sku_id`.
  */
 export interface Invariant {
   readonly name: string;
@@ -13,6 +14,7 @@ export interface Invariant {
 const youngSeconds = 10;
 
 const level = `stock_levels level join skus sku on sku.tenant_id = level.tenant_id and sku.id = level.sku_id`;
+const corrupted = "level.tenant_id, level.sku_id";
 const young = (column: string) => `${column} > now() - interval '${youngSeconds} seconds'`;
 
 export const invariants: readonly Invariant[] = [
@@ -22,7 +24,7 @@ export const invariants: readonly Invariant[] = [
     query: `
       select sku.code as subject, level.current_stock - coalesce(ledger.units, 0) as delta,
         format('on hand is %s, the ledger adds up to %s', level.current_stock, coalesce(ledger.units, 0)) as explanation,
-        false as under_way
+        false as under_way, ${corrupted}
       from ${level}
       left join lateral (
         select sum(on_hand_effect) as units from inventory_transactions movement
@@ -37,7 +39,7 @@ export const invariants: readonly Invariant[] = [
     query: `
       select sku.code as subject, level.reserved_stock - coalesce(ledger.units, 0) as delta,
         format('reserved is %s, the ledger adds up to %s', level.reserved_stock, coalesce(ledger.units, 0)) as explanation,
-        false as under_way
+        false as under_way, ${corrupted}
       from ${level}
       left join lateral (
         select sum(reserved_effect) as units from inventory_transactions movement
@@ -52,7 +54,7 @@ export const invariants: readonly Invariant[] = [
     query: `
       select sku.code as subject, level.reserved_stock - coalesce(held.units, 0) as delta,
         format('reserved is %s, open reservations hold %s', level.reserved_stock, coalesce(held.units, 0)) as explanation,
-        false as under_way
+        false as under_way, ${corrupted}
       from ${level}
       left join lateral (
         select sum(quantity) as units from reservations reservation
@@ -66,7 +68,8 @@ export const invariants: readonly Invariant[] = [
     examined: "select count(*) from stock_levels",
     query: `
       select sku.code as subject, level.current_stock - level.reserved_stock - level.backorder_floor as delta,
-        format('%s on hand, %s promised', level.current_stock, level.reserved_stock) as explanation, false as under_way
+        format('%s on hand, %s promised', level.current_stock, level.reserved_stock) as explanation, false as under_way,
+        ${corrupted}
       from ${level}
       where level.current_stock < 0 or level.reserved_stock < 0
         or level.current_stock - level.reserved_stock < level.backorder_floor`,
@@ -98,12 +101,42 @@ export const invariants: readonly Invariant[] = [
       from (
         select tenant_id, sku_id, sequence, previous_stock, previous_reserved,
           coalesce(lag(new_stock) over before, 0) as stock_before,
-          coalesce(lag(new_reserved) over before, 0) as reserved_before
+          coalesce(lag(new_reserved) over before, 0) as reserved_before,
+          -- What was booked while a number was corrupted began at that number; the repair has put it right.
+          sequence <= max(sequence) filter (where reference_type = 'repair') over (partition by tenant_id, sku_id, location_id)
+            as is_repaired
         from inventory_transactions
         window before as (partition by tenant_id, sku_id, location_id order by sequence)
       ) chained
       join skus sku on sku.tenant_id = chained.tenant_id and sku.id = chained.sku_id
-      where chained.previous_stock <> chained.stock_before or chained.previous_reserved <> chained.reserved_before`,
+      where chained.is_repaired is not true
+        and (chained.previous_stock <> chained.stock_before or chained.previous_reserved <> chained.reserved_before)`,
+  },
+  {
+    name: "a repair ends at what all movements add up to",
+    examined: "select count(*) from inventory_transactions where reference_type = 'repair'",
+    query: `
+      select sku.code as subject, repair.new_stock - booked.on_hand as delta,
+        format('repair %s ends at %s/%s, the movements up to it add up to %s/%s', repair.sequence, repair.new_stock,
+          repair.new_reserved, booked.on_hand, booked.reserved) as explanation, false as under_way
+      from inventory_transactions repair
+      join skus sku on sku.tenant_id = repair.tenant_id and sku.id = repair.sku_id
+      cross join lateral (
+        select sum(on_hand_effect) as on_hand, sum(reserved_effect) as reserved from inventory_transactions movement
+        where movement.tenant_id = repair.tenant_id and movement.sku_id = repair.sku_id
+          and movement.location_id = repair.location_id and movement.sequence <= repair.sequence
+      ) booked
+      where repair.reference_type = 'repair'
+        and (repair.new_stock <> booked.on_hand or repair.new_reserved <> booked.reserved)`,
+  },
+  {
+    name: "no SKU waits for a repair",
+    examined: "select count(*) from stock_levels",
+    query: `
+      select sku.code as subject, null as delta, format('stopped at %s: %s', level.stopped_at, level.stop_reason) as explanation,
+        false as under_way
+      from ${level}
+      where level.stopped_at is not null`,
   },
   {
     name: "no operation moved stock twice",
@@ -151,6 +184,20 @@ export const invariants: readonly Invariant[] = [
           and movement.reference_type = 'transfer'
       ) booked on true
       where booked.sent <> transfer.quantity or booked.received <> transfer.received`,
+  },
+  {
+    name: "an approved change was made, and no other",
+    examined: "select count(*) from approvals",
+    query: `
+      select sku.code as subject, approval.quantity as delta,
+        format('approval %s is %s, its change was %s', approval.id, approval.state,
+          coalesce(operation.answer ->> 'outcome', 'not asked for')) as explanation,
+        approval.state = 'approving' as under_way
+      from approvals approval
+      join skus sku on sku.tenant_id = approval.tenant_id and sku.id = approval.sku_id
+      left join stock_operations operation on operation.tenant_id = approval.tenant_id
+        and operation.operation_id = 'adjust/' || approval.id
+      where (approval.state = 'approved') is distinct from coalesce(operation.answer ->> 'outcome' = 'adjusted', false)`,
   },
   {
     name: "no hold outlives its time",
@@ -215,7 +262,7 @@ export const invariants: readonly Invariant[] = [
       join skus sku on sku.tenant_id = first.tenant_id and sku.id = first.sku_id
       join lateral (
         select sum(greatest(available_stock - backorder_floor, 0)) as units from stock_levels level
-        where level.tenant_id = first.tenant_id and level.sku_id = first.sku_id
+        where level.tenant_id = first.tenant_id and level.sku_id = first.sku_id and level.stopped_at is null
           and (first.location_id is null or level.location_id = first.location_id)
       ) free on free.units >= first.quantity`,
   },

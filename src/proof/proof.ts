@@ -1,10 +1,11 @@
 import { sql, type Transaction } from "kysely";
 import { setTimeout as wait } from "node:timers/promises";
 import type { Database } from "../db/connection.ts";
+import { recordProofRun } from "../db/proof-runs.ts";
 import type { DB } from "../db/schema.generated.ts";
 import { readChannelBooks } from "./channel-books.ts";
 import { compareWithChannels } from "./compare-with-channel.ts";
-import { type CheckResult, resultOf } from "./finding.ts";
+import { type CheckResult, type Finding, resultOf } from "./finding.ts";
 import { type Invariant, invariants } from "./invariants.ts";
 
 export interface ProofOptions {
@@ -14,7 +15,10 @@ export interface ProofOptions {
   readonly simulatorUrl: string | null;
   /** Seconds to wait for what is under way; 0 looks once. */
   readonly settleSeconds: number;
-  /** Acts as `cf_dispatcher`: where the result is kept for metrics and health. Without it nothing is written. */
+  /**
+   * Acts as `cf_dispatcher`: where the result is kept for metrics and health, and where SKUs with wrong numbers are handed to
+   * the worker to be stopped. Without it nothing is written.
+   */
   readonly recordIn?: Database;
 }
 
@@ -23,6 +27,32 @@ export interface Proof {
   /** False when no channel's books could be read. */
   readonly comparedWithChannel: boolean;
   readonly clean: boolean;
+}
+
+/** Of one check; the connections that a proof is given must allow as much. */
+export const proofStatementMilliseconds = 600_000;
+
+/** A night's proof waits this long for what is under way. */
+const nightlySettleSeconds = 60;
+
+/** The proof as the worker makes it: with its result recorded, and told in numbers. */
+export async function proveNightly(options: Omit<ProofOptions, "settleSeconds"> & Partial<ProofOptions>) {
+  const proof = await prove({ settleSeconds: nightlySettleSeconds, ...options });
+  return {
+    clean: proof.clean,
+    comparedWithChannel: proof.comparedWithChannel,
+    checks: countsOf(proof),
+    corruptedSkus: corruptedSkusOf(proof).length,
+  };
+}
+
+function countsOf({ checks }: Proof) {
+  return checks.map(({ check, examined, violations, underWay }) => ({
+    check,
+    examined,
+    violations: violations.length,
+    underWay: underWay.length,
+  }));
 }
 
 const settlePauseMilliseconds = 1_000;
@@ -45,21 +75,28 @@ export async function prove(options: ProofOptions): Promise<Proof> {
   }
 }
 
-/** Counts alone: what was found about whom is for who runs the proof. */
+/** Counts alone: what was found about whom is for who runs the proof. SKUs whose numbers are wrong are handed on. */
 async function recordProof(db: Database, proof: Proof, beganAt: Date): Promise<void> {
-  const sum = (kind: "violations" | "underWay") =>
-    proof.checks.reduce((total, check) => total + check[kind].length, 0);
-  const counts = proof.checks.map(({ check, examined, violations, underWay }) => ({
-    check,
-    examined,
-    violations: violations.length,
-    underWay: underWay.length,
-  }));
-  // Our clock may be ahead of the database's, which says when it was finished.
-  await sql`
-    insert into proof_runs (began_at, clean, violations, under_way, compared_with_channel, checks)
-    values (least(${beganAt.toISOString()}::timestamptz, clock_timestamp()), ${proof.clean}, ${sum("violations")},
-      ${sum("underWay")}, ${proof.comparedWithChannel}, ${JSON.stringify(counts)})`.execute(db);
+  const checks = countsOf(proof);
+  const sum = (kind: "violations" | "underWay") => checks.reduce((total, check) => total + check[kind], 0);
+  await recordProofRun(
+    db,
+    {
+      beganAt,
+      clean: proof.clean,
+      violations: sum("violations"),
+      underWay: sum("underWay"),
+      comparedWithChannel: proof.comparedWithChannel,
+      checks,
+    },
+    corruptedSkusOf(proof),
+  );
+}
+
+/** The SKUs whose numbers are wrong, each once. */
+function corruptedSkusOf({ checks }: Proof): readonly NonNullable<Finding["corruptedSku"]>[] {
+  const found = checks.flatMap(({ violations }) => violations.flatMap((each) => each.corruptedSku ?? []));
+  return [...new Map(found.map((sku) => [sku.skuId, sku])).values()];
 }
 
 async function proveOnce({ db, simulatorUrl }: ProofOptions): Promise<Proof> {
@@ -71,7 +108,7 @@ async function proveOnce({ db, simulatorUrl }: ProofOptions): Promise<Proof> {
     .setIsolationLevel("repeatable read")
     .setAccessMode("read only")
     .execute(async (transaction) => {
-      await sql`set local statement_timeout = '10min'`.execute(transaction);
+      await sql`set local statement_timeout = ${sql.lit(proofStatementMilliseconds)}`.execute(transaction);
       const results: CheckResult[] = [];
       for (const invariant of invariants) results.push(await check(transaction, invariant));
       if (books !== null) results.push(...(await compareWithChannels(transaction, books, readAt)));
@@ -91,6 +128,8 @@ async function check(transaction: Transaction<DB>, invariant: Invariant): Promis
     delta: number | string | null;
     explanation: string;
     under_way: boolean;
+    tenant_id?: string;
+    sku_id?: string;
   }>`${sql.raw(invariant.query)}`.execute(transaction);
   return resultOf(
     invariant.name,
@@ -100,6 +139,9 @@ async function check(transaction: Transaction<DB>, invariant: Invariant): Promis
       delta: row.delta === null ? null : Number(row.delta),
       explanation: row.explanation,
       underWay: row.under_way,
+      ...(row.tenant_id === undefined || row.sku_id === undefined
+        ? {}
+        : { corruptedSku: { tenantId: row.tenant_id, skuId: row.sku_id } }),
     })),
   );
 }

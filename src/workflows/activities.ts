@@ -51,6 +51,17 @@ export function workingInBulk(queuePrefix: string | undefined): Pick<Activities,
   });
 }
 
+/** The proof, behind everything else. One that fails is due again the next night, and its age is a metric. */
+export function proving(queuePrefix: string | undefined): Pick<Activities, "proveStock"> {
+  return proxyActivities<Activities>({
+    taskQueue: taskQueues(queuePrefix).bulk,
+    startToCloseTimeout: "30m",
+    heartbeatTimeout: lostAfter,
+    retry: { initialInterval: "1m", backoffCoefficient: 2, maximumInterval: "10m", maximumAttempts: 6 },
+    priority: { priorityKey: priorities.bulk },
+  });
+}
+
 /** TikTok Shop, on its own queue. A failure that knows when to come back says so itself. */
 export function atChannel(
   queuePrefix: string | undefined,

@@ -35,6 +35,11 @@ export function inventorySyncScheduleId(shopId: ShopId): string {
   return `tiktok-inventory/${shopId}`;
 }
 
+/** The schedule of the nightly proof, which spans all sellers. */
+export function stockProofScheduleId(queuePrefix: string): string {
+  return `${queuePrefix}stock-proof`;
+}
+
 /** A look at one SKU's listings in a shop, that somebody has asked for. */
 export function skuSyncWorkflowId(shopId: ShopId, skuId: SkuId): string {
   return `tiktok-inventory/${shopId}/${skuId}`;

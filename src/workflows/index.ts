@@ -4,5 +4,6 @@ export { orderLifecycle } from "./order-lifecycle.ts";
 export { skuInventory } from "./sku-inventory.ts";
 export { stockApproval } from "./stock-approval.ts";
 export { stockHold } from "./stock-hold.ts";
+export { stockProof } from "./stock-proof.ts";
 export { tiktokInventorySync } from "./tiktok-inventory-sync.ts";
 export { tiktokOrderSync } from "./tiktok-order-sync.ts";

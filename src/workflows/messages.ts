@@ -174,3 +174,21 @@ export const searchAttributes = {
   needsAttention: defineSearchAttributeKey("CfNeedsAttention", SearchAttributeType.BOOL),
   shipBy: defineSearchAttributeKey("CfShipBy", SearchAttributeType.DATETIME),
 } as const;
+
+export interface ProofInput {
+  readonly queuePrefix?: string | undefined;
+}
+
+/** What a proof came to, without anybody's name. */
+export interface ProofOutcome {
+  readonly clean: boolean;
+  readonly comparedWithChannel: boolean;
+  readonly checks: readonly {
+    readonly check: string;
+    readonly examined: number;
+    readonly violations: number;
+    readonly underWay: number;
+  }[];
+  /** SKUs whose numbers are wrong. */
+  readonly corruptedSkus: number;
+}

@@ -32,6 +32,7 @@ beforeAll(async () => {
       alerting: nobody,
       queuePrefix: "",
       takeInChangedOrders: nobody,
+      prove: nobody,
     },
     () => Promise.reject(new Error("Nothing is asked of the stock here")),
   ));

@@ -35,6 +35,7 @@ const allowed: Readonly<Record<string, readonly Role[] | "everybody" | "channel"
   "GET /api/inventory/products/{id}": sellers,
   "GET /api/inventory/products/{id}/transactions": sellers,
   "POST /api/inventory/products/{id}/adjust": writers,
+  "POST /api/inventory/products/{id}/repair": ["admin"],
   "GET /api/inventory/products/{id}/explain": sellers,
   "GET /api/inventory/products/{id}/count-proposal": sellers,
   "POST /api/inventory/products/{id}/movements": writers,
@@ -89,6 +90,7 @@ const allowed: Readonly<Record<string, readonly Role[] | "everybody" | "channel"
 
 const bodies: Readonly<Record<string, object>> = {
   "POST /api/inventory/products/{id}/adjust": { quantity: 1, reason: "counted" },
+  "POST /api/inventory/products/{id}/repair": { on_hand: 1, reason: "counted" },
   "POST /api/inventory/products/{id}/movements": { kind: "receive", quantity: 1, reason: "delivered" },
   "POST /api/inventory/products/{id}/transfers": {
     from_location_id: randomUUID(),

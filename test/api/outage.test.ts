@@ -73,6 +73,7 @@ function requests(): Readonly<Record<string, Request>> {
       quantity: 1,
       reason: "counted",
     }),
+    "POST /api/inventory/products/{id}/repair": post(`${product}/repair`, { on_hand: 1, reason: "counted" }),
     "GET /api/inventory/products/{id}/explain": get(`${product}/explain`),
     "GET /api/inventory/products/{id}/count-proposal": get(`${product}/count-proposal?on_hand=1`),
     "POST /api/inventory/products/{id}/movements": post(`${product}/movements`, {
@@ -158,6 +159,7 @@ function requests(): Readonly<Record<string, Request>> {
 /** Those that ask a SKU's entity, or a look at the channel; all others do what they do in Postgres. */
 const needsTemporal: ReadonlySet<string> = new Set([
   "POST /api/inventory/products/{id}/adjust",
+  "POST /api/inventory/products/{id}/repair",
   "PUT /api/inventory/products/{id}/levels/{locationId}",
   "POST /api/inventory/products/{id}/movements",
   "POST /api/inventory/products/{id}/transfers",

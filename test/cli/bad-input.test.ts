@@ -124,6 +124,12 @@ const commands: Readonly<Record<string, Command>> = {
     needs: { "--on-hand": "1", "--reason": "counted" },
     wrong: { "--on-hand": [...noNumbers, "-1", "1000001"], "--reason": ["", " ", "x".repeat(501)] },
   },
+  "stock repair-level": {
+    words: ["stock", "repair-level"],
+    argument: "needed",
+    needs: { "--on-hand": "1", "--reason": "counted" },
+    wrong: { "--on-hand": [...noNumbers, "-1", "1000001"], "--reason": ["", " ", "x".repeat(501)] },
+  },
   "stock threshold": {
     words: ["stock", "threshold"],
     argument: "needed",

@@ -103,7 +103,13 @@ async function run(line: string, json = false, changes: Partial<CommandContext> 
         password: "demo-password",
         log: () => undefined,
       }),
-    prove: (settleSeconds) => prove({ db: report, simulatorUrl: demo.simulator.url, settleSeconds }),
+    prove: (settleSeconds) =>
+      prove({
+        db: report,
+        simulatorUrl: demo.simulator.url,
+        settleSeconds,
+        recordIn: demo.dispatcherDb,
+      }),
     recover: async (follow) => {
       const queued = await queueRecovery(demo.dispatcherDb);
       await follow(queued, () => countUntold(demo.dispatcherDb, queued.recoveryId));
@@ -200,7 +206,7 @@ describe("the command line", () => {
     expect((await run("db seed")).stdout).toMatch(/admin@demo\.local/);
   });
 
-  test("names a number that was changed by hand, and exits with 1", async () => {
+  test("names a number that was changed by hand and exits with 1; the SKU is stopped until it is repaired", async () => {
     const [sku] = await demo.database.asSuperuser<{ code: string }>(
       "select code from skus order by code limit 1",
     );
@@ -213,10 +219,20 @@ describe("the command line", () => {
       );
     await corrupt(1);
     const found = await run("proof");
-    await corrupt(-1);
     expect(found.exitCode).toBe(1);
     expect(found.stdout).toContain(`${sku!.code} (+1): on hand is`);
     expect(found.stderr).toMatch(/violations/);
+    await until("the SKU is stopped", async () =>
+      (await run(`stock show ${sku!.code}`)).stdout.includes("STOPPED since") ? true : null,
+    );
+    expect((await run(`stock explain ${sku!.code}`)).stdout).toMatch(
+      /STOPPED until it is repaired: .*on hand was/,
+    );
+    const { current_stock: counted } = await json<{ current_stock: number }>(`stock show ${sku!.code}`);
+    expect(
+      (await run(`stock repair-level ${sku!.code} --on-hand ${counted} --reason "counted it"`)).stdout,
+    ).toContain(`${counted} on hand`);
+    expect((await run("proof --settle 60")).stdout).toMatch(/Clean: every number is explained/);
   });
 
   test.each([

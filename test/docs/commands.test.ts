@@ -40,7 +40,7 @@ async function helpOf(words: readonly string[]): Promise<string | null> {
 /** What is wrong with a command line of ours; null when it can be typed. */
 async function complaintAbout(line: string): Promise<string | null> {
   const words = line.split(/ (?=(?:[^"]*"[^"]*")*[^"]*$)/);
-  const end = words.findIndex((word) => !/^[a-z]+$/.test(word));
+  const end = words.findIndex((word) => !/^[a-z]+(?:-[a-z]+)*$/.test(word));
   const help = await helpOf(end === -1 ? words : words.slice(0, end));
   if (help === null) return `no such command: ${line}`;
   const unknown = words.filter((word) => word.startsWith("--") && !help.includes(word));

@@ -18,6 +18,9 @@ export const silent = pino({ level: "silent" });
 /** For tests whose shops nobody polls. */
 export const pollsNothing = () => Promise.reject(new Error("This test polls nothing"));
 
+/** For tests that are not about proving. */
+export const provesNothing = () => Promise.reject(new Error("This test proves nothing"));
+
 /** For tests that are not about messages: they are taken, and nobody reads them. */
 export const tellsNobody: Alerting = {
   mailer: { send: () => Promise.resolve() },
@@ -34,12 +37,14 @@ export async function startTestWorkers(
   channel: SalesChannel,
   {
     takeInChangedOrders = pollsNothing,
+    prove = provesNothing,
     alerting = tellsNobody,
     ...options
   }: {
     readonly alerting?: Alerting;
     readonly cachedWorkflowsMaximum?: number;
     readonly takeInChangedOrders?: ActivityDependencies["takeInChangedOrders"];
+    readonly prove?: ActivityDependencies["prove"];
   } = {},
 ): Promise<RunningWorkers> {
   bundle ??= bundleWorkflows();
@@ -55,6 +60,7 @@ export async function startTestWorkers(
       logger: silent,
       alerting,
       takeInChangedOrders,
+      prove,
       queuePrefix: temporal.taskQueuePrefix,
     }),
     drainSeconds: 30,

@@ -5,7 +5,7 @@ import { asId } from "../../src/domain/ids.ts";
 import { ChannelFailure } from "../../src/integrations/ports/failure.ts";
 import type { SalesChannel } from "../../src/integrations/ports/sales-channel.ts";
 import { type DemoShop, startDemoShop, stockOfChannelSku } from "../support/demo-shop.ts";
-import { pollsNothing, silent, tellsNobody } from "../support/workers.ts";
+import { pollsNothing, provesNothing, silent, tellsNobody } from "../support/workers.ts";
 
 let demo: DemoShop;
 beforeAll(async () => {
@@ -21,6 +21,7 @@ const activitiesWith = (changes: Partial<SalesChannel>) =>
     logger: silent,
     alerting: tellsNobody,
     takeInChangedOrders: pollsNothing,
+    prove: provesNothing,
     queuePrefix: demo.temporal.taskQueuePrefix,
   });
 

@@ -17,7 +17,7 @@ import { type DemoShop, orderOf, startDemoShop, stockOfChannelSku } from "../sup
 import { findReplayFailures, historiesOf, recordWhenAsked } from "../support/histories.ts";
 import { openTestDatabase } from "../support/seed.ts";
 import { until } from "../support/until.ts";
-import { pollsNothing, silent, startTestWorkers, tellsNobody } from "../support/workers.ts";
+import { pollsNothing, provesNothing, silent, startTestWorkers, tellsNobody } from "../support/workers.ts";
 
 let demo: DemoShop;
 let workers: RunningWorkers;
@@ -48,6 +48,7 @@ const activitiesOf = ({ db, channel, temporal }: Pick<DemoShop, "db" | "channel"
     logger: silent,
     alerting: tellsNobody,
     takeInChangedOrders: pollsNothing,
+    prove: provesNothing,
     queuePrefix: temporal.taskQueuePrefix,
   });
 

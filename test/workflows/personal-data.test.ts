@@ -11,7 +11,7 @@ import { fetchAndTake } from "../support/dispatch.ts";
 import { type DemoShop, orderOf, startDemoShop, stockOfChannelSku } from "../support/demo-shop.ts";
 import { openTestDatabase } from "../support/seed.ts";
 import { until } from "../support/until.ts";
-import { pollsNothing, tellsNobody } from "../support/workers.ts";
+import { pollsNothing, provesNothing, tellsNobody } from "../support/workers.ts";
 
 /** A buyer whose every word can be told from all others. */
 const canaries = {
@@ -53,6 +53,7 @@ beforeAll(async () => {
       logger,
       alerting: tellsNobody,
       takeInChangedOrders: pollsNothing,
+      prove: provesNothing,
       queuePrefix: temporal.taskQueuePrefix,
     }),
     drainSeconds: 30,

@@ -36,6 +36,7 @@ test.each([
   ["an alert that people were told of", /^alertDelivery sendAlertDelivery ended$/],
   ["an alert that was over before anybody was told", /^alertDelivery ended$/],
   ["an alert that continued as new", /^alertDelivery .*continued$/],
+  ["a nightly proof", /^stockProof proveStock ended$/],
   ["a look at a shop's listings", /^tiktokInventorySync .*ended$/],
 ])("a history of %s is recorded", (_what, path) => {
   expect(recorded.map((history) => history.path)).toContainEqual(expect.stringMatching(path));

@@ -327,7 +327,7 @@ describe("the schedule of a shop's poll", () => {
   const handle = () => demo.temporal.client.schedule.getHandle(orderSyncScheduleId(demo.shop.shopId));
 
   test("is made once for a connected shop, polls at once, and is brought to another interval", async () => {
-    expect(await keepSchedules(demo.intake)).toBe(2);
+    expect(await keepSchedules(demo.intake)).toBe(3);
     expect(await keepSchedules(demo.intake)).toBe(0);
     const orderId = await place();
     await handle().trigger();

@@ -56,6 +56,10 @@ export const explanationSchema = z.object({
       available_stock: units,
       backorder_floor: units,
       version: units,
+      stop_reason: z
+        .string()
+        .nullable()
+        .describe("What did not agree with the ledger when the SKU was stopped; null: nothing is stopped"),
       brought_forward: numbersSchema.describe(
         "Where the level stood before the movements that are summed here",
       ),

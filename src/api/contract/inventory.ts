@@ -40,6 +40,9 @@ export const productFields = {
   status: stockStatusSchema,
   last_inventory_sync: timeSchema.nullable(),
   inventory_sync_status: z.enum(["synced", "pending", "failed", "drift", "paused"]),
+  stopped_since: timeSchema
+    .nullable()
+    .describe("Its numbers did not agree with its ledger: nothing is reserved from it until it is repaired"),
 };
 
 export const productSchema = z.object(productFields);
@@ -155,6 +158,17 @@ export const adjustAnswer = z.object({
   success: z.literal(true),
   new_stock_level: z.number().int().describe("On hand after the change, over all locations"),
   available_stock: z.number().int(),
+});
+
+export const repairStockBody = z.strictObject({
+  on_hand: z
+    .number()
+    .int()
+    .min(0)
+    .max(bulkLimits.count)
+    .describe("Units on the shelf at this location, those that are promised to orders included"),
+  reason: reasonSchema,
+  location_id: uuidSchema.optional().describe("Where; the default location when left out"),
 });
 
 export const countParameters = z.object({ id: uuidSchema, locationId: uuidSchema });

@@ -20,6 +20,7 @@ import {
   countHeaders,
   countParameters,
   productSchema,
+  repairStockBody,
   thresholdBody,
 } from "../contract/inventory.ts";
 import { mayDo } from "../contract/permissions.ts";
@@ -45,6 +46,7 @@ export function stockChangeRoutes(dependencies: StockDependencies): FastifyPlugi
   return (app, _options, done) => {
     addAdjustStock(app, dependencies);
     addCountStock(app, dependencies);
+    addRepairStock(app, dependencies);
     addSetThreshold(app, dependencies);
     addSetBarcode(app, dependencies);
     done();
@@ -178,6 +180,48 @@ function addCountStock(app: RouteApp, dependencies: StockDependencies): void {
   );
 }
 
+function addRepairStock(app: RouteApp, dependencies: StockDependencies): void {
+  const { db } = dependencies;
+  app.post(
+    "/api/inventory/products/:id/repair",
+    {
+      config: { permission: "inventory:write_large" },
+      schema: {
+        operationId: "repairStock",
+        tags,
+        security,
+        summary: "Let a SKU go on whose numbers were corrupted",
+        description:
+          "A number that did not agree with its ledger took the ledger's again, and reservations of the SKU stopped. Count, and say how " +
+          "many units there are: the difference is booked as one movement with the reason, and who waits is served. Refused (409) when " +
+          "the SKU is not stopped and agrees with its ledger.",
+        headers: idempotencyHeaders,
+        params: idParameters,
+        body: repairStockBody,
+        response: { 200: adjustAnswer, default: problemResponse },
+      },
+    },
+    async (request, reply) => {
+      const { tenantId, userId } = sessionOf(request);
+      const skuId = asId<"Sku">(request.params.id);
+      const { on_hand: onHand, reason, location_id } = request.body;
+      await getSku(dependencies, tenantId, skuId);
+      return await answerOnce(db, request, reply, adjustAnswer, async (effectId) =>
+        adjustedBy(
+          await askSku(dependencies, tenantId, skuId, {
+            kind: "repair",
+            repairId: effectId,
+            onHand,
+            reason,
+            actorId: userId,
+            locationId: location_id === undefined ? null : asId<"Location">(location_id),
+          }),
+        ),
+      );
+    },
+  );
+}
+
 function addSetThreshold(app: RouteApp, dependencies: StockDependencies): void {
   const { db } = dependencies;
   app.put(
@@ -268,7 +312,7 @@ async function findWhatCameOfCount(
     answer: await findStockAnswer(transaction, asId<"Operation">(`count/${effectId}`)),
   }));
   if (approvalId !== null) return waits(approvalId);
-  return answer === null ? null : bodyOf(answer);
+  return answer === null ? null : adjustedBy(answer);
 }
 
 /** The claims that a person has agreed to leave short, as they are now. */
@@ -302,11 +346,11 @@ async function change(
   skuId: SkuId,
   operation: StockOperation,
 ): Promise<Change> {
-  return bodyOf(await askSku(dependencies, tenantId, skuId, operation));
+  return adjustedBy(await askSku(dependencies, tenantId, skuId, operation));
 }
 
 /** @throws Problem when the stock has refused. */
-function bodyOf(answer: StockAnswer): Change {
+function adjustedBy(answer: StockAnswer): z.output<typeof adjustAnswer> {
   if (answer.outcome === "adjusted") {
     return { success: true, new_stock_level: answer.onHand, available_stock: answer.available };
   }

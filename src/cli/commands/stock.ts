@@ -85,6 +85,11 @@ async function showSku(api: ApiClient, { output }: CommandContext, code: string)
     [
       `${sku.sku}  ${sku.name}`,
       `${sku.current_stock} on hand - ${sku.reserved_stock} reserved = ${sku.available_stock} available; ${sku.shortage} units short; channel: ${sku.inventory_sync_status}`,
+      ...(sku.stopped_since === null
+        ? []
+        : [
+            `STOPPED since ${shortTime(sku.stopped_since)}: its numbers did not agree with its ledger, and nothing is reserved from it. Count it, then \`stock repair-level\`.`,
+          ]),
       table(
         ["NO", "WHEN", "KIND", "UNITS", "ON HAND", "RESERVED", "REASON", "FOR"],
         sku.history.map((movement) => [

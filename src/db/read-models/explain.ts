@@ -20,6 +20,7 @@ export interface LevelTerms {
   readonly backorder_floor: number;
   readonly version: number;
   readonly held_units: number;
+  readonly stop_reason: string | null;
   readonly broughtForward: LevelNumbers;
   readonly byKind: readonly KindSum[];
 }
@@ -49,7 +50,7 @@ export async function listLevelTerms(
       group by location_id, kind
     )
     select level.location_id, location.name as location_name, level.current_stock, level.reserved_stock,
-      level.available_stock, level.backorder_floor, level.version,
+      level.available_stock, level.backorder_floor, level.version, level.stop_reason,
       (select coalesce(sum(quantity), 0)::integer from reservations
         where reservations.sku_id = level.sku_id and reservations.location_id = level.location_id and state = 'held') as held_units,
       (select jsonb_build_object('stock', new_stock, 'reserved', new_reserved) from inventory_transactions as movement

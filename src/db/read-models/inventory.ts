@@ -22,6 +22,7 @@ export interface SkuRow {
   readonly status: StockStatus;
   readonly last_inventory_sync: string | null;
   readonly inventory_sync_status: "synced" | "pending" | "failed" | "drift" | "paused";
+  readonly stopped_since: string | null;
   /** What the list is sorted by, with the id. */
   readonly sort_name: string;
 }
@@ -45,7 +46,7 @@ const stockStatus = sql<StockStatus>`case
 /** Sums of one SKU's levels. A SKU without a level has nothing. */
 const levelSums = sql`lateral (
   select coalesce(sum(current_stock), 0)::integer as current, coalesce(sum(reserved_stock), 0)::integer as reserved,
-    coalesce(sum(available_stock), 0)::integer as available
+    coalesce(sum(available_stock), 0)::integer as available, min(stopped_at) as stopped_since
   from stock_levels where stock_levels.tenant_id = sku.tenant_id and stock_levels.sku_id = sku.id
 ) as level`;
 
@@ -54,7 +55,7 @@ const skuColumns = sql`sku.id, sku.name, sku.code as sku, sku.barcode, sku.produ
   (select coalesce(sum(quantity), 0)::integer from shortages
    where shortages.tenant_id = sku.tenant_id and shortages.sku_id = sku.id and state = 'waiting') as shortage,
   sku.buffer, sku.low_stock_threshold, ${stockStatus} as status, sku.last_synced_at as last_inventory_sync,
-  sku.sync_status as inventory_sync_status, lower(sku.name) as sort_name`;
+  sku.sync_status as inventory_sync_status, level.stopped_since, lower(sku.name) as sort_name`;
 
 /** The tenant's SKUs by name. Returns one row more than asked for when there is a next page. */
 export async function listSkus(

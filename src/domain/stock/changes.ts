@@ -26,6 +26,8 @@ export function applyChange(draft: Draft, operation: Change): StockAnswer {
       return moveUnits(draft, operation);
     case "count":
       return count(draft, operation);
+    case "repair":
+      return repair(draft, operation);
     case "send_transfer":
       return sendTransfer(draft, operation);
     case "take_transfer":
@@ -138,6 +140,29 @@ function count(draft: Draft, operation: ChangeOf<"count">): StockAnswer {
     : adjusted(draft);
 }
 
+/**
+ * A level that was stopped stands at what its ledger says; how many units there really are is for a person to find. That
+ * he found as many is written down as well.
+ */
+function repair(draft: Draft, operation: ChangeOf<"repair">): StockAnswer {
+  const level = draft.level(operation.locationId);
+  if (level === undefined) return refused("unknown_location");
+  if (!level.stopped) return refused("nothing_to_repair");
+  const change = operation.onHand - level.onHand;
+  const reason = whyNotChange(level, change);
+  if (reason !== null) return refused(reason);
+  level.stopped = false;
+  draft.book(level, {
+    kind: "adjust",
+    quantity: change,
+    reason: operation.reason,
+    operationId: operationIdOf(operation),
+    reference: { type: "repair", id: operation.repairId },
+    actorId: operation.actorId,
+  });
+  return adjusted(draft);
+}
+
 function sendTransfer(draft: Draft, operation: ChangeOf<"send_transfer">): StockAnswer {
   const { transferId, fromLocationId, toLocationId, quantity, reason, actorId } = operation;
   const from = draft.level(fromLocationId);
@@ -182,6 +207,7 @@ function takeTransfer(draft: Draft, operation: ChangeOf<"take_transfer">): Stock
 
 /** What is free now and nobody waits for; a hold never stands in the queue. */
 function hold(draft: Draft, operation: ChangeOf<"hold">): StockAnswer {
+  if (draft.stopped) return refused("stopped");
   const claim = holdClaim(operation.holdId);
   const parts = draft.partsFor(operation.quantity, operation.locationId);
   // A backorder is promised to a buyer; nothing is kept that is not there.

@@ -60,6 +60,11 @@ export class Draft {
     this.#sequence = Math.max(0, ...state.levels.map((level) => level.lastSequence));
   }
 
+  /** True while the SKU's numbers wait for a person to repair them. */
+  get stopped(): boolean {
+    return this.levels.some((level) => level.stopped);
+  }
+
   /** True when units changed hands otherwise than by a sale: what the channels offer must be compared. */
   get offerChanged(): boolean {
     return this.#offerChanged;
@@ -100,9 +105,10 @@ export class Draft {
 
   /**
    * Where a claim's units come from: one location after the other in their order, each giving what it has, the last one the
-   * remainder. Null when there are not enough together.
+   * remainder. Null when there are not enough together, and while the SKU is stopped.
    */
   partsFor(quantity: number, locationId: LocationId | null): readonly Part[] | null {
+    if (this.stopped) return null;
     const parts: Part[] = [];
     let missing = quantity;
     for (const level of this.levels) {

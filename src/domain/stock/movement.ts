@@ -28,7 +28,8 @@ export type ReferenceType =
   | "transfer"
   | "hold"
   | "observation"
-  | "opening";
+  | "opening"
+  | "repair";
 
 /** Units of one SKU at one location, as they are while a batch is being decided. */
 export interface Level {
@@ -43,6 +44,8 @@ export interface Level {
   version: number;
   /** Of the last movement at this location. */
   lastSequence: number;
+  /** It did not agree with its ledger: nothing is promised from any level of the SKU until a person has repaired it. */
+  stopped: boolean;
 }
 
 /** One line of the ledger, before and after included. */
@@ -64,7 +67,7 @@ export interface Movement {
 }
 
 export type MovementRequest = Pick<Movement, "kind" | "reason" | "operationId" | "reference"> & {
-  /** Units, always positive, except for an adjustment or correction, whose sign says the direction. */
+  /** Units, always positive, except for an adjustment or correction, whose sign says the direction; only a repair may move none. */
   readonly quantity: number;
   readonly actorId?: UserId | null;
 };
@@ -127,7 +130,10 @@ export function book(level: Level, sequence: number, request: MovementRequest): 
     reference: request.reference,
     actorId: request.actorId ?? null,
   };
-  invariant(movement.quantity > 0, `${request.operationId} moves no units`);
+  invariant(
+    movement.quantity > 0 || request.reference.type === "repair",
+    `${request.operationId} moves no units`,
+  );
   invariant(
     movement.newStock >= 0 && movement.newReserved >= 0,
     `${request.operationId} leaves fewer than no units`,

@@ -89,6 +89,16 @@ export type StockOperation =
       readonly locationId: LocationId | null;
       readonly observationId: string;
     }
+  /** A level that was stopped goes on, with as many units as a person has found. */
+  | {
+      readonly kind: "repair";
+      readonly repairId: string;
+      /** Units on the shelf, those that are promised included. */
+      readonly onHand: number;
+      readonly reason: string;
+      readonly actorId: UserId | null;
+      readonly locationId: LocationId | null;
+    }
   /** Units leave one location for another and are under way until they are taken. */
   | {
       readonly kind: "send_transfer";
@@ -171,6 +181,10 @@ export type StockRefusalReason =
   | "nothing_to_leave_short"
   /** Nothing of that transfer is under way, or fewer units than were taken. */
   | "not_under_way"
+  /** The SKU's numbers were corrupted: nothing is kept from it until they are repaired. */
+  | "stopped"
+  /** The level agrees with its ledger. */
+  | "nothing_to_repair"
   /** A transfer from a location to itself. */
   | "same_location"
   /** The SKU has no stock record at that location. */
@@ -232,6 +246,8 @@ export function operationIdOf(operation: StockOperation): OperationId {
       return asId<"Operation">(`${operation.kind}/${operation.changeId}`);
     case "correct":
       return asId<"Operation">(`correct/${operation.correctionId}`);
+    case "repair":
+      return asId<"Operation">(`repair/${operation.repairId}`);
     case "send_transfer":
       return asId<"Operation">(`send_transfer/${operation.transferId}`);
     case "take_transfer":
@@ -278,6 +294,8 @@ export function inputOf(operation: StockOperation): string {
       const short = operation.leaveShort.map(({ claim }) => reservationIdOf(claim));
       return `count ${operation.onHand} at ${operation.locationId ?? "default"} version ${operation.expectedVersion ?? "any"} leaving short ${short.join(" ")}: ${operation.reason}`;
     }
+    case "repair":
+      return `repair to ${operation.onHand} at ${operation.locationId ?? "default"}: ${operation.reason}`;
     case "send_transfer":
       return `send ${operation.quantity} from ${operation.fromLocationId} to ${operation.toLocationId}: ${operation.reason}`;
     case "take_transfer":

@@ -52,6 +52,12 @@ const writes: readonly IllegalWrite[] = [
     "a level of a foreign SKU",
     "insert into stock_levels (tenant_id, sku_id, location_id) values (:ourTenant, :foreignSku, :ourLocation)",
   ],
+  ["app", "a level stopped without a reason", level("stopped_at = now(), version = version + 1")],
+  [
+    "app",
+    "a movement of no units that is no repair",
+    movement({ quantity: "0", on_hand_effect: "0", new_stock: "5" }),
+  ],
   ["superuser", "a level deleted", "delete from stock_levels where sku_id = :sku"],
   ["superuser", "all levels truncated", "truncate stock_levels cascade"],
   [

@@ -265,6 +265,31 @@ describe("a hold", () => {
   });
 });
 
+describe("a SKU that was stopped", () => {
+  const repair = (onHand: number, repairId = "1"): StockOperation => ({
+    kind: "repair",
+    repairId,
+    onHand,
+    ...byHand,
+  });
+  const stopped = () => new StockInMemory([{ ...level(5), stopped: true }, level(9, 0, north)]);
+
+  test("promises nothing from any location, and keeps nothing", () => {
+    expect(stopped().do(reserve("a")).answers).toEqual([{ outcome: "short" }]);
+    expect(stopped().do(hold(1)).answers).toEqual([{ outcome: "refused", reason: "stopped" }]);
+  });
+
+  test("goes on with what was counted, and serves who has waited in that very batch", () => {
+    const stock = stopped();
+    stock.do(reserve("late", { paid: 2 }), reserve("early", { paid: 1 }));
+    const result = stock.do(repair(3));
+    expect(result.answers).toEqual([{ outcome: "adjusted", onHand: 12, available: 10 }]);
+    expect(result.served.map((served) => served.claim.orderRef)).toEqual(["shop/early", "shop/late"]);
+    expect(result.movements[0]).toMatchObject({ kind: "adjust", onHandEffect: -2 });
+    expect(stock.do(repair(3, "2")).answers).toEqual([{ outcome: "refused", reason: "nothing_to_repair" }]);
+  });
+});
+
 describe("the backorder floor", () => {
   const floor = (units: number, changeId = "1"): StockOperation => ({
     kind: "set_backorder_floor",

@@ -47,7 +47,7 @@ export function adjust(id: string, quantity: number): StockOperation {
 }
 
 export function level(onHand: number, reserved = 0, locationId = home): Level {
-  return { locationId, onHand, reserved, backorderFloor: 0, version: 0, lastSequence: 0 };
+  return { locationId, onHand, reserved, backorderFloor: 0, version: 0, lastSequence: 0, stopped: false };
 }
 
 /** A SKU's whole stock in memory: what the database does for `applyBatch` between two batches. */
