@@ -45,6 +45,7 @@ const layers = {
       "db/read-models",
       "db/webhook-deliveries",
       "db/users",
+      "db/seller-settings",
       "db/refresh-tokens",
       "db/signing-keys",
       "db/idempotency-keys",

@@ -11,6 +11,7 @@ import {
   nextStepOf,
   type OrderState,
 } from "../src/domain/order/order.ts";
+import { shortagePolicies } from "../src/domain/order/shortage.ts";
 import { isArranged, isLegalMove, lifecycleDiagram, transitions } from "../src/domain/order/transitions.ts";
 
 /**
@@ -60,6 +61,19 @@ export function orderLifecyclePage(): string {
         nextStepOf(example(hold)),
       ]),
     ),
+    "### When units are missing",
+    shortageText,
+    table(
+      ["Course", "A person must act", "Next step"],
+      courses.map((course) => {
+        const order: OrderState = {
+          ...example("shortage"),
+          shipBy: "2026-01-03T00:00:00.000Z",
+          shortage: { course, by: null },
+        };
+        return [`\`${course}\``, needsAttention(order) ? "yes" : "no", nextStepOf(order)];
+      }),
+    ),
     "## Next steps without a hold",
     table(
       ["State", "Next step"],
@@ -77,6 +91,12 @@ in the order's timeline as \`news_refused\` and change nothing either.`;
 const cancellationText = `Until the carrier has the parcel, the units of a cancelled line return to the shelf by themselves. After that they are
 gone until somebody has inspected what came back.`;
 
+const courses = [...shortagePolicies, "overdue"] as const;
+const shortageText = `What is done about a paid order that is short is the seller's policy (\`orders shortage-policy\`), unless a person decides otherwise
+about the order (\`orders shortage\`). Cancelling is only ever proposed: a person cancels the order, by one command. An order that waits becomes
+\`overdue\` when it should have shipped; one that a person lets wait does not. \`release_others\` releases the other lines once: they
+are asked for again, as their next generation, when nothing is missing any more or a person keeps what there is.`;
+
 const movers: Readonly<Record<ChannelStatus, string>> = {
   unpaid: "The buyer pays, or the channel gives up waiting.",
   on_hold: "The channel, when the buyer can no longer change their mind.",
@@ -93,6 +113,9 @@ const units: Readonly<Record<LineStage, string>> = {
   new: "Not asked for yet.",
   held: "Promised to this line: counted as reserved.",
   short: "Not there. The line waits in the SKU's fair queue.",
+  yielding: "About to be freed for other orders, since another line of its order is short.",
+  set_aside:
+    "Free for others. Asked for again when nothing of the order is missing any more, or a person keeps what there is.",
   arranged: "About to leave; the stock is being told.",
   shipped: "Gone from the shelf: on hand and reserved have both fallen.",
   closing: "About to be freed.",
@@ -107,6 +130,8 @@ const askedOfStock: Readonly<Record<LineStage, string>> = {
   new: "reserve",
   held: "nothing",
   short: "a better place in the queue, once it is paid",
+  yielding: "release",
+  set_aside: "nothing",
   arranged: "ship",
   shipped: "nothing",
   closing: "release",
@@ -184,6 +209,8 @@ function orderIn(channelStatus: ChannelStatus, stage: LineStage): OrderState {
     trackingNumber: null,
     shipmentRefusal: null,
     cancelRequest: null,
+    shortage: null,
+    othersReleased: false,
     lines: [lineIn(stage)],
   };
 }

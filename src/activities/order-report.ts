@@ -4,6 +4,7 @@ import type { ChannelStatus } from "../domain/order/channel-order.ts";
 import type { OrderCommand } from "../domain/order/commands.ts";
 import type { CancelRefusal, ShipmentResult } from "../domain/order/decide.ts";
 import type { Hold } from "../domain/order/order.ts";
+import type { ShortageChoice, ShortageRefusal } from "../domain/order/shortage.ts";
 import type { OrderSummary } from "../domain/order/transitions.ts";
 import type { ClaimOperation, StockAnswer, StockOperation } from "../domain/stock/operation.ts";
 
@@ -16,6 +17,11 @@ export interface OrderKey {
 
 export interface CancelWish {
   readonly reason: string;
+  readonly by: UserId | null;
+}
+
+export interface ShortageWish {
+  readonly course: ShortageChoice;
   readonly by: UserId | null;
 }
 
@@ -35,6 +41,7 @@ export interface OrderReport {
   readonly shipment?: ShipmentResult;
   readonly cancelWish?: CancelWish;
   readonly cancelResult?: CancelResult;
+  readonly shortageWish?: ShortageWish;
 }
 
 /** What operators see of an order. */
@@ -45,6 +52,8 @@ export interface OrderView {
   readonly nextStep: string;
   readonly needsAttention: boolean;
   readonly shipBy: string | null;
+  /** When it must be looked at although nothing was heard. ISO 8601; null: no such time. */
+  readonly lookAgainAt: string | null;
   /** Nothing will happen any more: every unit is resolved and the channel has closed the order. */
   readonly closed: boolean;
 }
@@ -54,6 +63,7 @@ export interface OrderStep {
   readonly view: OrderView | null;
   readonly commands: readonly OrderCommand[];
   readonly cancelRefusal: Refusal<CancelRefusal> | null;
+  readonly shortageRefusal: Refusal<ShortageRefusal> | null;
 }
 
 export interface StockRequest {

@@ -32,6 +32,7 @@ import {
   type OrderState,
   orderSummaryOf,
 } from "../domain/order/order.ts";
+import { chooseCourse, type ShortageRefusal, takeShortage, waitsUntil } from "../domain/order/shortage.ts";
 import { comparisonTimeFor } from "../domain/stock/offer.ts";
 import type { StockAnswer } from "../domain/stock/operation.ts";
 import { savePackages } from "../db/packages.ts";
@@ -48,7 +49,9 @@ export function createOrderActivities(
   }: OrderKey & { readonly report: OrderReport }): Promise<OrderStep> {
     const step = await withTenant(db, key.tenantId, async (transaction): Promise<OrderStep> => {
       const order = await lockOrder(transaction, key.shopId, key.orderId);
-      if (order === null) return { view: null, commands: [], cancelRefusal: null };
+      if (order === null) {
+        return { view: null, commands: [], cancelRefusal: null, shortageRefusal: null };
+      }
       return await advance(transaction, key.tenantId, order, report);
     });
     crashPoint("order: decision committed, not answered");
@@ -109,6 +112,8 @@ async function advance(
   // Looked at in every round: a line whose waking came before its "short" was written down would wait for ever.
   take(takeLeftShort(state, order));
   if (state.lines.some((line) => line.stage === "short")) take(takeServed(state, order.held));
+  const shortageRefusal = takeShortageWish(state, report, take);
+  take(takeShortage(state, { policy: order.shortagePolicy, now: order.now }));
   const cancelRefusal = takeWish(state, report, take);
 
   await saveDecision(transaction, tenantId, order, {
@@ -120,7 +125,7 @@ async function advance(
   await causeEffects(transaction, tenantId, order, { state, events });
   crashPoint("order: decision written, not committed");
   const commands = commandsFor(state);
-  return { view: viewOf(state, commands.length === 0), commands, cancelRefusal };
+  return { view: viewOf(state, commands.length === 0), commands, cancelRefusal, shortageRefusal };
 }
 
 function takeResults(
@@ -156,9 +161,21 @@ function takeWish(
   return null;
 }
 
+function takeShortageWish(
+  state: OrderState,
+  report: OrderReport,
+  take: (decision: OrderDecision) => OrderState,
+): Refusal<ShortageRefusal> | null {
+  if (report.shortageWish === undefined) return null;
+  const decision = chooseCourse(state, report.shortageWish);
+  if (isRefusal<ShortageRefusal>(decision)) return decision;
+  take(decision);
+  return null;
+}
+
 function causeOf(report: OrderReport): string {
   if (report.stock !== undefined) return "stock";
-  if (report.cancelWish !== undefined) return "person";
+  if (report.cancelWish !== undefined || report.shortageWish !== undefined) return "person";
   if (report.shipment !== undefined || report.cancelResult !== undefined) return "channel";
   return "news";
 }
@@ -224,6 +241,7 @@ function viewOf(state: OrderState, nothingToDo: boolean): OrderStep["view"] {
     nextStep: nextStepOf(state),
     needsAttention: needsAttention(state),
     shipBy: state.shipBy,
+    lookAgainAt: waitsUntil(state),
     closed: isOver(state) && nothingToDo,
   };
 }

@@ -28,6 +28,7 @@ import { stockMoveRoutes } from "./routes/stock-moves.ts";
 import { measureRequests, serveMetrics } from "./routes/metrics.ts";
 import { notificationRoutes } from "./routes/notifications.ts";
 import { orderRoutes } from "./routes/orders.ts";
+import { settingRoutes } from "./routes/settings.ts";
 import { shopRoutes } from "./routes/shops.ts";
 import { stockChangeRoutes } from "./routes/stock-changes.ts";
 import { takeInTikTokShopWebhooks } from "./webhooks/tiktok-shop.ts";
@@ -90,6 +91,7 @@ export async function buildApp(dependencies: ApiDependencies): Promise<FastifyIn
   await app.register(bulkRoutes(dependencies));
   await app.register(orderRoutes(dependencies));
   await app.register(shopRoutes(dependencies));
+  await app.register(settingRoutes(dependencies));
   await app.register(deliveryRoutes(dependencies));
   await app.register(healthRoutes({ ...dependencies, now }));
   await serveDocumentation(app);

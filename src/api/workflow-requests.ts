@@ -9,6 +9,7 @@ import type { UpdateDefinition, Workflow } from "@temporalio/common";
 import { setTimeout as pause } from "node:timers/promises";
 import type { ApprovalDecision } from "../domain/approval/decide.ts";
 import type { ChannelOrderId, ShopId, SkuId, TenantId, UserId } from "../domain/ids.ts";
+import type { ShortageChoice } from "../domain/order/shortage.ts";
 import { operationIdOf, type StockAnswer, type StockOperation } from "../domain/stock/operation.ts";
 import { metItsEnd } from "../met-its-end.ts";
 import {
@@ -25,11 +26,13 @@ import {
   applyOperations,
   type CancelAnswer,
   cancelOrder,
+  chooseShortageCourse,
   decideOnApproval,
   type InventorySyncCounts,
   type InventorySyncInput,
   type OrderInput,
   searchAttributes,
+  type ShortageAnswer,
   type SkuInput,
 } from "../workflows/messages.ts";
 import type { ApiDependencies } from "./dependencies.ts";
@@ -73,6 +76,12 @@ export async function askSku(
   return answer;
 }
 
+interface OrderPlace {
+  readonly tenantId: TenantId;
+  readonly shopId: ShopId;
+  readonly orderId: ChannelOrderId;
+}
+
 /**
  * Asks an order's workflow to cancel; answered when the channel has.
  *
@@ -80,15 +89,35 @@ export async function askSku(
  * @throws Problem `unavailable` when no answer came in time; the cancellation may still be under way.
  */
 export async function askOrderToCancel(
-  { temporal, queuePrefix }: RequestDependencies,
-  order: { readonly tenantId: TenantId; readonly shopId: ShopId; readonly orderId: ChannelOrderId },
+  dependencies: RequestDependencies,
+  order: OrderPlace,
   wish: { readonly reason: string; readonly by: UserId | null },
   effectId: string,
 ): Promise<CancelAnswer> {
+  return await askOrder(dependencies, order, cancelOrder, `cancel/${effectId}`, wish);
+}
+
+/** Tells an order's workflow what a person has decided about its shortage; as `askOrderToCancel`. */
+export async function askOrderToTakeCourse(
+  dependencies: RequestDependencies,
+  order: OrderPlace,
+  wish: { readonly course: ShortageChoice; readonly by: UserId | null },
+  effectId: string,
+): Promise<ShortageAnswer> {
+  return await askOrder(dependencies, order, chooseShortageCourse, `shortage/${effectId}`, wish);
+}
+
+async function askOrder<Answer, Wish>(
+  { temporal, queuePrefix }: RequestDependencies,
+  order: OrderPlace,
+  update: UpdateDefinition<Answer, [Wish]>,
+  updateId: string,
+  wish: Wish,
+): Promise<Answer> {
   const input: OrderInput = { ...order, ...(queuePrefix === "" ? {} : { queuePrefix }) };
   return await updateWithStart(temporal, {
-    update: cancelOrder,
-    updateId: `cancel/${effectId}`,
+    update,
+    updateId,
     args: [wish],
     startOperation: () =>
       new WithStartWorkflowOperation("orderLifecycle", {

@@ -24,7 +24,9 @@ export interface AuditEntry {
     | "approval_decided"
     | "bulk_asked"
     | "threshold_set"
-    | "barcode_set";
+    | "barcode_set"
+    | "shortage_course"
+    | "shortage_policy";
   readonly userId: UserId | null;
   readonly orderRef?: string;
   readonly skuId?: SkuId;

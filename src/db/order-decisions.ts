@@ -1,6 +1,7 @@
 import { sql } from "kysely";
 import type { TenantId } from "../domain/ids.ts";
 import type { OrderDecision } from "../domain/order/decide.ts";
+import type { OrderEvent } from "../domain/order/events.ts";
 import {
   holdOf,
   type LineStage,
@@ -39,12 +40,15 @@ export async function saveDecision(
       cancel_state: state.cancelRequest?.state ?? null,
       cancel_reason: state.cancelRequest?.reason ?? null,
       cancel_requested_by: state.cancelRequest?.by ?? null,
+      shortage_course: state.shortage?.course ?? null,
+      shortage_decided_by: state.shortage?.by ?? null,
+      others_released: state.othersReleased,
       hold: holdOf(state),
       next_step: nextStepOf(state),
       needs_attention: needsAttention(state),
       handled_version: decision.handledVersion,
       event_sequence: order.eventSequence + events.length,
-      ...(events.some((event) => event.kind === "cancel_requested") ? { touched: true } : {}),
+      ...(events.some(isByPerson) ? { touched: true } : {}),
       updated_at: sql`clock_timestamp()`,
     })
     .where("id", "=", order.id);
@@ -53,6 +57,10 @@ export async function saveDecision(
       moved as (${moveLines(tenantId, order, changedLines(order, state))})
     ${appendEvents(transaction, tenantId, order, decision)}
   `.execute(transaction);
+}
+
+function isByPerson(event: OrderEvent): boolean {
+  return event.kind === "cancel_requested" || (event.kind === "shortage_course_taken" && event.by !== null);
 }
 
 function appendEvents(
@@ -110,8 +118,8 @@ function quantitiesOf(line: OrderLine, delivered: boolean) {
   const whole = (...stages: LineStage[]) => (stages.includes(line.stage) ? line.quantity : 0);
   const shipped = whole("shipped", "untracked");
   return {
-    reserved: whole("held", "arranged"),
-    short: whole("short"),
+    reserved: whole("held", "yielding", "arranged"),
+    short: whole("short", "set_aside"),
     shipped,
     delivered: delivered ? shipped : 0,
     cancelled: whole("closing", "cancelled", "reversing", "reversed"),

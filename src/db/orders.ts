@@ -10,6 +10,7 @@ import {
 import type { ChannelOrder, ChannelStatus } from "../domain/order/channel-order.ts";
 import type { SnapshotContext } from "../domain/order/decide.ts";
 import type { LineStage, OrderLine, OrderState } from "../domain/order/order.ts";
+import type { ShortageCourse, ShortagePolicy } from "../domain/order/shortage.ts";
 import type { TenantTransaction } from "./tenant.ts";
 
 /** An order under its lock, with everything that deciding about it may need. */
@@ -30,6 +31,8 @@ export interface LockedOrder {
   } | null;
   /** The database's time, which is everybody's. ISO 8601. */
   readonly now: string;
+  /** What its seller wants done about shortages. */
+  readonly shortagePolicy: ShortagePolicy;
   /** The reservations that the order holds now. */
   readonly held: ReadonlySet<ReservationId>;
   /** The claims of the order that wait for units now. */
@@ -63,6 +66,7 @@ export async function lockOrder(
     handledVersion: row.handled_version,
     eventSequence: row.event_sequence,
     now: row.now,
+    shortagePolicy: row.shortage_policy as ShortagePolicy,
     state: row.handled_version === 0 ? null : stateOf(row),
     latest:
       row.content === null
@@ -93,6 +97,7 @@ function readOrder(transaction: TenantTransaction, id: string) {
   return transaction
     .selectFrom("orders")
     .innerJoin("shops", "shops.id", "orders.shop_id")
+    .innerJoin("tenants", "tenants.tenant_id", "orders.tenant_id")
     .leftJoin("order_snapshots as latest", (join) =>
       join
         .onRef("latest.order_id", "=", "orders.id")
@@ -121,6 +126,10 @@ function readOrder(transaction: TenantTransaction, id: string) {
       "orders.cancel_state",
       "orders.cancel_reason",
       "orders.cancel_requested_by",
+      "orders.shortage_course",
+      "orders.shortage_decided_by",
+      "orders.others_released",
+      "tenants.shortage_policy",
       "latest.content",
       "latest.cause",
       "shops.opened_at",
@@ -192,6 +201,14 @@ function stateOf(row: OrderRow): OrderState {
             reason: row.cancel_reason ?? "",
             by: row.cancel_requested_by === null ? null : asId<"User">(row.cancel_requested_by),
           },
+    shortage:
+      row.shortage_course === null
+        ? null
+        : {
+            course: row.shortage_course as ShortageCourse["course"],
+            by: row.shortage_decided_by === null ? null : asId<"User">(row.shortage_decided_by),
+          },
+    othersReleased: row.others_released,
     lines: row.lines.map(
       (line): OrderLine => ({
         lineId: asId<"ChannelLine">(line.line_id),

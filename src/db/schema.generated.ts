@@ -310,12 +310,15 @@ export interface Orders {
   next_step: string;
   order_ref: Generated<string>;
   ordered_at: string;
+  others_released: Generated<boolean>;
   paid_at: string | null;
   recipient: Buffer | null;
   ship_by: string | null;
   shipment_refusal: string | null;
   shipping: string;
   shop_id: string;
+  shortage_course: string | null;
+  shortage_decided_by: string | null;
   snapshot_version: number;
   status: string;
   tenant_id: string;
@@ -610,6 +613,7 @@ export interface Tenants {
   lead_time_days: Generated<number>;
   name: string;
   plan: Generated<string>;
+  shortage_policy: Generated<string>;
   target_cover_days: Generated<number>;
   tenant_id: Generated<string>;
 }

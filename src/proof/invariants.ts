@@ -241,6 +241,7 @@ export const invariants: readonly Invariant[] = [
         when 'held' then reservation.state is distinct from 'held'
         when 'shipped' then reservation.state is distinct from 'shipped' or reservation.reversed_at is not null
         when 'short' then shortage.state is distinct from 'waiting'
+        when 'set_aside' then reservation.state in ('held', 'shipped') or shortage.state = 'waiting'
         when 'cancelled' then reservation.state in ('held', 'shipped') or shortage.state = 'waiting'
         when 'reversed' then reservation.reversed_at is null
         when 'untracked' then reservation.state = 'held'

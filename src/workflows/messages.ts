@@ -4,6 +4,7 @@ import type { ApprovalDecision } from "../domain/approval/decide.ts";
 import type { Refusal } from "../domain/decision.ts";
 import type { AlertId, ChannelOrderId, ShopId, SkuId, TenantId, UserId } from "../domain/ids.ts";
 import type { CancelRefusal } from "../domain/order/decide.ts";
+import type { ShortageChoice, ShortageRefusal } from "../domain/order/shortage.ts";
 import type { StockAnswer, StockOperation } from "../domain/stock/operation.ts";
 
 /**
@@ -29,6 +30,14 @@ export const cancelOrder = defineUpdate<
   CancelAnswer,
   [{ readonly reason: string; readonly by: UserId | null }]
 >("cancelOrder");
+
+export type ShortageAnswer = { readonly accepted: true } | Refusal<ShortageRefusal | "unknown_order">;
+
+/** A person decides what is done about units that are missing. */
+export const chooseShortageCourse = defineUpdate<
+  ShortageAnswer,
+  [{ readonly course: ShortageChoice; readonly by: UserId | null }]
+>("chooseShortageCourse");
 
 export interface SkuInput {
   readonly tenantId: TenantId;

@@ -9,9 +9,17 @@ import {
   workflowInfo,
 } from "@temporalio/workflow";
 import type { OrderCommand } from "../domain/order/commands.ts";
-import type { CancelWish, OrderReport, OrderView } from "../activities/order-report.ts";
+import type { CancelWish, OrderReport, OrderView, ShortageWish } from "../activities/order-report.ts";
 import { askingEntities, askingEntitiesPatiently, atChannel, inDatabase } from "./activities.ts";
-import { type CancelAnswer, cancelOrder, type OrderInput, orderNews, searchAttributes } from "./messages.ts";
+import {
+  type CancelAnswer,
+  cancelOrder,
+  chooseShortageCourse,
+  type OrderInput,
+  orderNews,
+  searchAttributes,
+  type ShortageAnswer,
+} from "./messages.ts";
 
 /**
  * One order, from its first news until it is completed or cancelled.
@@ -26,6 +34,7 @@ export async function orderLifecycle(input: OrderInput): Promise<void> {
   const order = new OrderRun(input);
   setHandler(orderNews, () => order.receive({ news: true }));
   setHandler(cancelOrder, (wish) => order.cancel(wish));
+  setHandler(chooseShortageCourse, (wish) => order.chooseShortageCourse(wish));
   await order.run();
 }
 
@@ -44,6 +53,8 @@ class OrderRun {
   readonly #errands = new Set<string>();
   /** People who wait for the answer to their wish to cancel. One wish is sent; who comes later shares its answer. */
   #cancelWaiting: { answer: CancelAnswer | null }[] = [];
+  /** People who wait for the answer to what they decided about a shortage. */
+  #shortageWaiting: { answer: ShortageAnswer | null }[] = [];
   #view: OrderView | null = null;
   /** What the search knows of the order; telling it the same again would cost the server for nothing. */
   #shown: string;
@@ -71,13 +82,31 @@ class OrderRun {
     return waiting.answer ?? { accepted: true };
   }
 
+  async chooseShortageCourse(wish: ShortageWish): Promise<ShortageAnswer> {
+    // One at a time: two wishes in one report would be one, and the other answered for it.
+    await condition(() => this.#shortageWaiting.length === 0);
+    const waiting: { answer: ShortageAnswer | null } = { answer: null };
+    this.#shortageWaiting.push(waiting);
+    this.receive({ shortageWish: wish });
+    await condition(() => waiting.answer !== null);
+    return waiting.answer ?? { accepted: true };
+  }
+
+  #answerShortage(answer: ShortageAnswer): void {
+    for (const waiting of this.#shortageWaiting.splice(0)) waiting.answer = answer;
+  }
+
   #answerCancel(answer: CancelAnswer): void {
     for (const waiting of this.#cancelWaiting.splice(0)) waiting.answer = answer;
   }
 
   async run(): Promise<void> {
     while (true) {
-      await condition(() => this.#mailbox.length > 0);
+      const lookAgainAt = this.#view?.lookAgainAt ?? null;
+      if (lookAgainAt === null) await condition(() => this.#mailbox.length > 0);
+      else if (!(await condition(() => this.#mailbox.length > 0, millisecondsUntil(lookAgainAt)))) {
+        this.receive({ news: true });
+      }
       await this.#workOff(this.#mailbox.splice(0));
       if (this.#mailbox.length > 0) continue;
       if (this.#view === null || this.#view.closed) {
@@ -104,7 +133,15 @@ class OrderRun {
   async #workOff(mail: readonly OrderReport[]): Promise<void> {
     const { tenantId, shopId, orderId } = this.#input;
     const key = { tenantId, shopId, orderId };
-    let step = await inDatabase.advanceOrder({ ...key, report: merge(mail) });
+    const report = merge(mail);
+    let step = await inDatabase.advanceOrder({ ...key, report });
+    if (report.shortageWish !== undefined) {
+      this.#answerShortage(
+        step.view === null
+          ? { refused: "unknown_order", explanation: "The order is not known." }
+          : (step.shortageRefusal ?? { accepted: true }),
+      );
+    }
     for (let round = 0; round < roundsMaximum; round += 1) {
       if (step.cancelRefusal !== null) this.#answerCancel(step.cancelRefusal);
       if (step.view === null) {
@@ -191,6 +228,11 @@ class OrderRun {
       { key: searchAttributes.shipBy, value: view.shipBy === null ? null : new Date(view.shipBy) },
     ]);
   }
+}
+
+/** At least a second: the database's clock, by which the order decides, may be behind ours. */
+function millisecondsUntil(time: string): number {
+  return Math.max(1_000, Date.parse(time) - Date.now());
 }
 
 function shownAs(...attributes: readonly (string | boolean | null | undefined)[]): string {

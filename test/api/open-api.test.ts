@@ -36,6 +36,9 @@ const allowed: Readonly<Record<string, readonly Role[] | "everybody" | "channel"
   "GET /api/inventory/products/{id}/transactions": sellers,
   "POST /api/inventory/products/{id}/adjust": writers,
   "POST /api/inventory/products/{id}/repair": ["admin"],
+  "POST /api/orders/{id}/shortage": writers,
+  "GET /api/settings/shortage-policy": sellers,
+  "PUT /api/settings/shortage-policy": ["admin"],
   "GET /api/inventory/products/{id}/explain": sellers,
   "GET /api/inventory/products/{id}/count-proposal": sellers,
   "POST /api/inventory/products/{id}/movements": writers,
@@ -91,6 +94,8 @@ const allowed: Readonly<Record<string, readonly Role[] | "everybody" | "channel"
 const bodies: Readonly<Record<string, object>> = {
   "POST /api/inventory/products/{id}/adjust": { quantity: 1, reason: "counted" },
   "POST /api/inventory/products/{id}/repair": { on_hand: 1, reason: "counted" },
+  "POST /api/orders/{id}/shortage": { course: "wait" },
+  "PUT /api/settings/shortage-policy": { policy: "wait" },
   "POST /api/inventory/products/{id}/movements": { kind: "receive", quantity: 1, reason: "delivered" },
   "POST /api/inventory/products/{id}/transfers": {
     from_location_id: randomUUID(),

@@ -107,6 +107,13 @@ const commands: Readonly<Record<string, Command>> = {
     },
   },
   "orders show": { words: ["orders", "show"], argument: "needed" },
+  "orders shortage": {
+    words: ["orders", "shortage"],
+    argument: "needed",
+    needs: { "--course": "wait" },
+    wrong: { "--course": ["", "hope", "propose_cancelling"] },
+  },
+  "orders shortage-policy": { words: ["orders", "shortage-policy"], wrong: { "--set": ["", "hope"] } },
   "stock show": { words: ["stock", "show"], argument: "possible", wrong: { "--limit": pages["--limit"] } },
   "stock adjust": {
     words: ["stock", "adjust"],

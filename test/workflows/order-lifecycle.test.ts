@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { readClock } from "../../src/db/connection.ts";
 import { asId, type ChannelOrderId } from "../../src/domain/ids.ts";
+import type { ShortagePolicy } from "../../src/domain/order/shortage.ts";
 import { takeOrders } from "../../src/intake/take-orders.ts";
 import { outboxClasses, workOffOutbox } from "../../src/intake/outbox.ts";
 import { ChannelFailure } from "../../src/integrations/ports/failure.ts";
@@ -8,7 +9,7 @@ import type { SalesChannel } from "../../src/integrations/ports/sales-channel.ts
 import { prove } from "../../src/proof/proof.ts";
 import { bundleWorkflows, type RunningWorkers } from "../../src/workers.ts";
 import { orderWorkflowId, taskQueues } from "../../src/workflows/addressing.ts";
-import { cancelOrder, orderNews } from "../../src/workflows/messages.ts";
+import { cancelOrder, chooseShortageCourse, orderNews } from "../../src/workflows/messages.ts";
 import { createActivities } from "../../src/activities/index.ts";
 import { createStockActivities } from "../../src/activities/stock.ts";
 import { asActivity } from "../support/as-activity.ts";
@@ -285,6 +286,88 @@ describe("an order", () => {
     await adjust(sku.id, 1);
     await workOffOutbox(demo.intake, outboxClasses.workflows);
     await untilOrder(orderId, "the units taken in", (order) => order.stages[0] === "held");
+  });
+
+  describe("that is paid and short, by its seller's policy", () => {
+    const setPolicy = (policy: ShortagePolicy) =>
+      demo.database.asSuperuser(`update tenants set shortage_policy = '${policy}'`);
+    afterAll(() => setPolicy("ask"));
+
+    /** Of two lines the second is short. */
+    async function halfServed(orderPolicy: ShortagePolicy) {
+      await setPolicy(orderPolicy);
+      const [there, missing] = [freshSku(), freshSku()];
+      await adjust(missing.id, -missing.available);
+      const orderId = await demo.placeOrder(
+        [
+          { skuId: there.id, quantity: 1 },
+          { skuId: missing.id, quantity: 1 },
+        ],
+        { oversell: true },
+      );
+      await move(orderId, "pay");
+      await news(orderId);
+      return { orderId, there, missing };
+    }
+
+    const reservedOf = async (sku: { readonly id: string }) =>
+      (await stockOfChannelSku(demo.db, demo.shop.tenantId, sku.id)).reserved;
+
+    test("waits until it should have shipped, and then cancelling is proposed", async () => {
+      const { orderId } = await halfServed("wait");
+      const waits = await untilOrder(orderId, "waiting", (order) => order.shortage_course === "wait");
+      expect(waits).toMatchObject({ hold: "shortage", needs_attention: false });
+      expect([...waits.stages].sort()).toEqual(["held", "short"]);
+      await demo.database.asSuperuser(
+        "update orders set ship_by = clock_timestamp() + interval '2 seconds' where channel_order_id = $1",
+        [orderId],
+      );
+      // It hears of its deadline as of any news; from then on only time passes.
+      await workflowOf(orderId).signal(orderNews, { cause: "test" });
+      const overdue = await untilOrder(orderId, "overdue", (order) => order.shortage_course === "overdue");
+      expect(overdue).toMatchObject({ needs_attention: true });
+      expect(overdue.next_step).toMatch(/cancelling is proposed/);
+    });
+
+    test("leaves the units of its other lines to other orders, and asks for them again when nothing is missing", async () => {
+      const { orderId, there, missing } = await halfServed("release_others");
+      await untilOrder(orderId, "set aside", (order) => order.stages.includes("set_aside"));
+      expect(await reservedOf(there)).toBe(0);
+      await adjust(missing.id, 1);
+      await workOffOutbox(demo.intake, outboxClasses.workflows);
+      await untilOrder(
+        orderId,
+        "whole again",
+        (order) => order.stages.every((stage) => stage === "held") && order.shortage_course === null,
+      );
+      expect(await reservedOf(there)).toBe(1);
+    });
+
+    test("is proposed to be cancelled at once, and a person may keep it waiting", async () => {
+      const { orderId } = await halfServed("propose_cancelling");
+      const proposed = await untilOrder(
+        orderId,
+        "proposed",
+        (order) => order.shortage_course === "propose_cancelling",
+      );
+      expect(proposed).toMatchObject({ needs_attention: true });
+      const [person] = await demo.database.asSuperuser<{ id: string }>("select id from users limit 1");
+      const by = asId<"User">(person!.id);
+      const wish = () =>
+        workflowOf(orderId).executeUpdate(chooseShortageCourse, { args: [{ course: "wait", by }] });
+      // Both are answered, whichever comes first.
+      expect(await Promise.all([wish(), wish()])).toEqual([{ accepted: true }, { accepted: true }]);
+      expect(await orderOf(demo.db, demo.shop, orderId)).toMatchObject({
+        shortage_course: "wait",
+        shortage_decided_by: by,
+        needs_attention: false,
+        touched: true,
+      });
+      const whole = await orderIn("on_hold", [{ skuId: freshSku().id, quantity: 1 }]);
+      expect(
+        await workflowOf(whole).executeUpdate(chooseShortageCourse, { args: [{ course: "wait", by }] }),
+      ).toMatchObject({ refused: "nothing_missing" });
+    });
   });
 
   test("is cancelled once when the wish is told again, as after a crash", async () => {

@@ -22,6 +22,11 @@ test.each([
     /^orderLifecycle .*arrangeShipment.* cancelled ended$/,
   ],
   ["an order that was short", /^orderLifecycle .*needing attention/],
+  [
+    "an order that waited for units until it should have shipped",
+    /^orderLifecycle pending pending needing attention$/,
+  ],
+  ["an order whose shortage a person decided about", /^orderLifecycle .*chooseShortageCourse/],
   ["an order cancelled by a person", /^orderLifecycle .*cancelOrder.*cancelAtChannel/],
   ["an order that continued as new", /^orderLifecycle .*continued$/],
   ["a SKU that applied batches", /^skuInventory .*applyOperations/],

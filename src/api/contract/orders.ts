@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { channelStatuses } from "../../domain/order/channel-order.ts";
 import { lineStages } from "../../domain/order/order.ts";
+import { shortageChoices, shortagePolicies } from "../../domain/order/shortage.ts";
 import {
   cursorSchema,
   flagSchema,
@@ -93,6 +94,13 @@ export const orderDetail = z.object({
       requested_by: uuidSchema.nullable(),
     })
     .nullable(),
+  shortage: z
+    .object({
+      course: z.enum([...shortagePolicies, "overdue"]),
+      decided_by: uuidSchema.nullable().describe("Null: by the seller's policy"),
+    })
+    .nullable()
+    .describe("What is done about units that are missing; null: none are, or the order is not paid yet"),
   recipient: z
     .object({
       name: z.string().nullable(),
@@ -160,3 +168,27 @@ export const cancelAnswer = z.object({
   status: orderStatusSchema,
   next_step: z.string(),
 });
+
+export const shortageBody = z.strictObject({
+  course: z
+    .enum(shortageChoices)
+    .describe(
+      "wait: it waits in the queue without an end; release_others: the same, and its other lines leave their units to other orders meanwhile; ask: it keeps what it has, and somebody decides later",
+    ),
+});
+
+export const shortageAnswer = z.object({
+  success: z.literal(true),
+  status: orderStatusSchema,
+  next_step: z.string(),
+});
+
+export const shortagePolicySchema = z.object({
+  policy: z
+    .enum(shortagePolicies)
+    .describe(
+      "What is done about a paid order that is short. ask: a person decides; wait: until it should have shipped, then cancelling is proposed; release_others: the same, and its other lines leave their units to other orders; propose_cancelling: at once",
+    ),
+});
+
+export const shortagePolicyBody = z.strictObject(shortagePolicySchema.shape);

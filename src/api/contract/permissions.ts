@@ -20,6 +20,8 @@ export const permissions = {
   "orders:write": ["creator", "admin"],
   /** Who the parcel goes to, in clear; others see it masked. */
   "orders:recipient": ["creator", "admin"],
+  "settings:read": ["creator", "admin", "support"],
+  "settings:write": ["admin"],
   "shops:read": ["creator", "admin", "support"],
   "deliveries:read": ["creator", "admin", "support", "operator"],
   "deliveries:replay": ["admin"],

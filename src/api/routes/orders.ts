@@ -26,6 +26,8 @@ import {
   orderParameters,
   ordersPage,
   ordersQuery,
+  shortageAnswer,
+  shortageBody,
   timelinePage,
   timelineQuery,
 } from "../contract/orders.ts";
@@ -36,7 +38,7 @@ import type { ApiDependencies } from "../dependencies.ts";
 import { answerOnce } from "../idempotency.ts";
 import { originOf, sessionOf } from "../plugins/authentication.ts";
 import { notFound, Problem } from "../problem.ts";
-import { askOrderToCancel } from "../workflow-requests.ts";
+import { askOrderToCancel, askOrderToTakeCourse } from "../workflow-requests.ts";
 
 const tags = ["orders"];
 const security = [{ accessToken: [] }];
@@ -52,6 +54,7 @@ export function orderRoutes(dependencies: OrderDependencies): FastifyPluginCallb
     addGetOrder(app, dependencies);
     addGetOrderTimeline(app, dependencies);
     addCancelOrder(app, dependencies);
+    addDecideShortage(app, dependencies);
     done();
   };
 }
@@ -128,6 +131,10 @@ function addGetOrder(app: RouteApp, { db, secretKey }: OrderDependencies): void 
         return {
           ...order,
           cancellation: cancellationOf(order),
+          shortage:
+            order.shortage_course === null
+              ? null
+              : { course: order.shortage_course, decided_by: order.shortage_decided_by },
           recipient: recipient === null ? null : recipientBody(recipient, seesRecipient),
           lines: await listOrderLines(transaction, order.id),
           packages: await listPackages(transaction, order.id),
@@ -212,6 +219,53 @@ function addCancelOrder(app: RouteApp, dependencies: OrderDependencies): void {
         );
         crashPoint("cancellation: audited, order not asked");
         return await cancel(dependencies, session, order, request.body.reason, effectId);
+      });
+    },
+  );
+}
+
+function addDecideShortage(app: RouteApp, dependencies: OrderDependencies): void {
+  const { db } = dependencies;
+  app.post(
+    "/api/orders/:id/shortage",
+    {
+      config: { permission: "orders:write" },
+      schema: {
+        operationId: "decideShortage",
+        tags,
+        security,
+        summary: "Decide what is done about units that are missing",
+        description:
+          "Instead of what the seller's policy says, for this order. To say no to the buyer, cancel the order. 409: nothing is missing, or " +
+          "the order is not paid yet. 503 means not answered in time: send the same again with the same key.",
+        headers: idempotencyHeaders,
+        params: orderParameters,
+        body: shortageBody,
+        response: { 200: shortageAnswer, default: problemResponse },
+      },
+    },
+    async (request, reply) => {
+      const { tenantId, userId } = sessionOf(request);
+      const order = await withTenant(db, tenantId, async (transaction) =>
+        known(await findOrder(transaction, request.params.id)),
+      );
+      return await answerOnce(db, request, reply, shortageAnswer, async (effectId) => {
+        await withTenant(db, tenantId, (transaction) =>
+          appendAudit(transaction, tenantId, {
+            eventType: "shortage_course",
+            userId,
+            orderRef: order.order_ref,
+            newValues: { course: request.body.course },
+            ...originOf(request),
+          }),
+        );
+        const wish = { course: request.body.course, by: userId };
+        const answer = await askOrderToTakeCourse(dependencies, orderKeyOf(tenantId, order), wish, effectId);
+        if (isRefusal(answer)) throw new Problem("refused", answer.explanation);
+        return await withTenant(db, tenantId, async (transaction) => {
+          const now = known(await findOrder(transaction, order.id));
+          return { success: true as const, status: now.status, next_step: now.next_step };
+        });
       });
     },
   );

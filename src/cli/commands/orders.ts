@@ -1,5 +1,11 @@
 import type { Command } from "commander";
-import { orderDetail, ordersPage, timelinePage } from "../../api/contract/orders.ts";
+import {
+  orderDetail,
+  ordersPage,
+  shortageAnswer,
+  shortagePolicySchema,
+  timelinePage,
+} from "../../api/contract/orders.ts";
 import { pathPart } from "../client.ts";
 import { pageSize } from "../numbers.ts";
 import { shortTime, table } from "../output.ts";
@@ -88,6 +94,37 @@ export function addOrderCommands(program: Command, context: CommandContext): voi
           ),
         ].join("\n\n"),
       );
+    });
+  addShortageCommands(orders, context);
+}
+
+function addShortageCommands(orders: Command, context: CommandContext): void {
+  orders
+    .command("shortage <order>")
+    .description("decides what is done about units that are missing, for one order")
+    .requiredOption(
+      "--course <course>",
+      "wait (without an end), release_others (and leave its other units to other orders), or ask (keep what it has)",
+    )
+    .action(async (orderNumber: string, { course }: { course: string }) => {
+      const api = await context.api();
+      const route = `/api/orders/${pathPart(orderNumber)}/shortage`;
+      const answer = await api.post(route, { course }, shortageAnswer);
+      context.output.result(answer, () => answer.next_step);
+    });
+
+  orders
+    .command("shortage-policy")
+    .description("what is done about paid orders that are short, unless somebody decides otherwise")
+    .option("--set <policy>", "ask, wait, release_others or propose_cancelling; for shortages to come")
+    .action(async ({ set: policy }: { set?: string }) => {
+      const api = await context.api();
+      const route = "/api/settings/shortage-policy";
+      const now =
+        policy === undefined
+          ? await api.get(route, {}, shortagePolicySchema)
+          : await api.put(route, { policy }, shortagePolicySchema);
+      context.output.result(now, () => now.policy);
     });
 }
 

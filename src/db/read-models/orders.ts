@@ -4,6 +4,7 @@ import type { ChannelStatus, Recipient } from "../../domain/order/channel-order.
 import type { Hold, LineStage } from "../../domain/order/order.ts";
 import type { OrderSummary } from "../../domain/order/transitions.ts";
 import { decrypt, placeOf } from "../encryption.ts";
+import type { ShortageCourse } from "../../domain/order/shortage.ts";
 import type { TenantTransaction } from "../tenant.ts";
 import { escapeLike } from "./inventory.ts";
 
@@ -106,6 +107,8 @@ export interface OrderDetailRow extends OrderRow {
   readonly cancel_state: "requested" | "accepted" | "refused" | null;
   readonly cancel_reason: string | null;
   readonly cancel_requested_by: string | null;
+  readonly shortage_course: ShortageCourse["course"] | null;
+  readonly shortage_decided_by: string | null;
   /** Encrypted; `openRecipient` reads it. */
   readonly recipient: Buffer | null;
 }
@@ -125,7 +128,8 @@ export async function findOrder(
     : sql`orders.channel_order_id = ${idOrNumber}`;
   const { rows } = await sql<OrderDetailRow>`
     select ${orderColumns}, orders.order_ref, orders.shipping, orders.warehouse_id, orders.buyer_requests_cancel,
-      orders.shipment_refusal, orders.cancel_state, orders.cancel_reason, orders.cancel_requested_by, orders.recipient
+      orders.shipment_refusal, orders.cancel_state, orders.cancel_reason, orders.cancel_requested_by, orders.recipient,
+      orders.shortage_course, orders.shortage_decided_by
     from ${withShop}
     where ${isMeant}
     order by orders.ordered_at desc

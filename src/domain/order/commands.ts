@@ -54,11 +54,14 @@ function stockOperationFor(order: OrderState, line: OrderLine): ClaimOperation |
         : null;
     case "arranged":
       return { kind: "ship", claim, quantity: line.quantity, outside: true };
+    case "yielding":
+      return { kind: "release", claim, reason: "Left to other orders while another line is short" };
     case "closing":
       return { kind: "release", claim, reason: "Order line cancelled" };
     case "reversing":
       return { kind: "reverse", claim, reason: "Shipment cancelled before hand-over" };
     case "held":
+    case "set_aside":
     case "shipped":
     case "cancelled":
     case "reversed":

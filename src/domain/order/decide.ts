@@ -33,6 +33,8 @@ export function receiveOrder(snapshot: ChannelOrder, context: SnapshotContext): 
     trackingNumber: snapshot.trackingNumber,
     shipmentRefusal: null,
     cancelRequest: null,
+    shortage: null,
+    othersReleased: false,
     lines: snapshot.lines.map((line) => newLine(line, snapshot, context)),
   };
   const received: OrderEvent = {
@@ -161,6 +163,10 @@ function stageWhenCancelled({ stage, skuId }: OrderLine, goneForGood: boolean): 
     case "short":
       // Nothing was ever asked of the stock for an unknown SKU, so there is nothing to free.
       return skuId === null ? "cancelled" : "closing";
+    case "yielding":
+      return "closing";
+    case "set_aside":
+      return "cancelled";
     case "arranged":
       // Whether the stock was told of the shipment is open: asked to release, it says so, and the line is reversed then.
       return goneForGood ? "arranged" : "closing";

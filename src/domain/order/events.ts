@@ -1,6 +1,7 @@
 import type { ChannelPackageId, UserId } from "../ids.ts";
 import type { ChannelStatus } from "./channel-order.ts";
 import type { StockRefusalReason } from "../stock/operation.ts";
+import type { ShortageCourse } from "./shortage.ts";
 import { isHandedOver } from "./transitions.ts";
 
 /** What happened to an order, in the past tense; the order's timeline is made of these. */
@@ -17,6 +18,17 @@ export type OrderEvent =
   | { readonly kind: "lines_short"; readonly lineIds: readonly string[] }
   /** A count found fewer units than were promised, and a person chose these lines to wait again. */
   | { readonly kind: "lines_left_short"; readonly lineIds: readonly string[] }
+  /** The seller's policy, or a person, has decided what is done about missing units. */
+  | {
+      readonly kind: "shortage_course_taken";
+      readonly course: ShortageCourse["course"];
+      readonly by: UserId | null;
+    }
+  | { readonly kind: "shortage_overdue"; readonly shipBy: string }
+  /** Lines that hold units give them to other orders, since the order lacks others. */
+  | { readonly kind: "lines_yielding"; readonly lineIds: readonly string[] }
+  | { readonly kind: "lines_set_aside"; readonly lineIds: readonly string[] }
+  | { readonly kind: "lines_asked_again"; readonly lineIds: readonly string[] }
   | { readonly kind: "lines_ranked"; readonly lineIds: readonly string[]; readonly paidAt: string }
   | { readonly kind: "lines_cancelled"; readonly lineIds: readonly string[] }
   | { readonly kind: "lines_released"; readonly lineIds: readonly string[] }

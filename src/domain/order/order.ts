@@ -1,11 +1,14 @@
 import type { ChannelLineId, ChannelPackageId, ChannelSkuId, LocationId, SkuId, UserId } from "../ids.ts";
 import type { ChannelStatus } from "./channel-order.ts";
+import { isShort, type ShortageCourse } from "./shortage.ts";
 import { isFinal, isToBeShipped, type OrderSummary, summaryOf } from "./transitions.ts";
 
 /**
  * Where a line stands with its units.
  *
  * `new` → `held` or `short` → `held` → `arranged` (it leaves; the stock is being told) → `shipped`.
+ * A held line whose order is short may be `yielding` until its units are free for others, then `set_aside`, and is asked for
+ * anew as `new` when its time has come.
  * A cancelled line is `closing` until its units are free, then `cancelled`; one that the stock has booked as shipped and
  * that was not handed over is `reversing`, then `reversed`. `untracked` lines left before we opened their stock and never
  * touch it.
@@ -14,6 +17,8 @@ export const lineStages = [
   "new",
   "held",
   "short",
+  "yielding",
+  "set_aside",
   "arranged",
   "shipped",
   "closing",
@@ -55,6 +60,10 @@ export interface OrderState {
   /** The channel's reason for declining our last shipment; cleared by news. */
   readonly shipmentRefusal: string | null;
   readonly cancelRequest: CancelRequest | null;
+  /** What is done about units that are missing; null while none are. */
+  readonly shortage: ShortageCourse | null;
+  /** Its other lines were released once for a shortage. */
+  readonly othersReleased: boolean;
   readonly lines: readonly OrderLine[];
 }
 
@@ -78,11 +87,11 @@ export type Hold =
 
 export function holdOf(order: OrderState): Hold | null {
   if (isFinal(order.channelStatus)) return null;
-  const toBeShipped = order.lines.some((line) => ["new", "held", "short"].includes(line.stage));
+  const toBeShipped = order.lines.some((line) => ["new", "held"].includes(line.stage)) || isShort(order);
   if (!toBeShipped) return null;
   if (order.lines.some((line) => line.skuId === null && line.stage === "new")) return "unknown_sku";
   if (order.cancelRequest !== null && order.cancelRequest.state !== "refused") return "cancelling";
-  if (order.lines.some((line) => line.stage === "short")) return "shortage";
+  if (isShort(order)) return "shortage";
   if (order.buyerRequestsCancel) return "cancel_requested";
   if (order.shipmentRefusal !== null) return "shipment_refused";
   if (order.channelOnHold || order.channelStatus === "on_hold") return "remorse";
@@ -93,9 +102,15 @@ export function holdOf(order: OrderState): Hold | null {
   return null;
 }
 
-/** Holds that only a person can end. A shortage is one of them: somebody must find units, or say no to the buyer. */
+/**
+ * Holds that only a person can end. A shortage is one of them, unless it is decided that the order waits: somebody must find
+ * units, or say no to the buyer.
+ */
 export function needsAttention(order: OrderState): boolean {
   const hold = holdOf(order);
+  if (hold === "shortage") {
+    return order.shortage?.course !== "wait" && order.shortage?.course !== "release_others";
+  }
   return hold !== null && hold !== "remorse" && hold !== "cancelling";
 }
 
@@ -106,7 +121,7 @@ export function nextStepOf(order: OrderState): string {
     case "unknown_sku":
       return "Add the unknown SKU to the catalogue: its units cannot be reserved.";
     case "shortage":
-      return "Waits for units in the fair queue: raise the stock, or cancel the order.";
+      return shortageStep(order);
     case "cancelling":
       return "The cancellation is with the channel.";
     case "cancel_requested":
@@ -121,6 +136,24 @@ export function nextStepOf(order: OrderState): string {
       return "Paid. The buyer may still cancel; ships when the channel releases it.";
     case null:
       return plainNextStep(order.channelStatus);
+  }
+}
+
+function shortageStep({ shortage, shipBy }: OrderState): string {
+  const until =
+    shipBy === null || shortage?.by !== null ? "" : ` until ${shipBy}; then cancelling is proposed`;
+  switch (shortage?.course) {
+    case "wait":
+      return `Waits for units in the fair queue${until}.`;
+    case "release_others":
+      return `Waits for units in the fair queue${until}; its other lines leave theirs to other orders meanwhile.`;
+    case "propose_cancelling":
+      return "Units are missing and cancelling is proposed: cancel the order, raise the stock, or let it wait.";
+    case "overdue":
+      return `Was to ship by ${shipBy ?? "now"} and units are missing, so cancelling is proposed: cancel the order, raise the stock, or let it wait.`;
+    case "ask":
+    case undefined:
+      return "Waits for units in the fair queue: raise the stock, or cancel the order.";
   }
 }
 

@@ -76,6 +76,9 @@ function takeAnswer(
     case "released":
     case "withdrawn":
     case "closed":
+      if (line.stage === "yielding") {
+        return { line: { ...line, stage: "set_aside" }, event: { kind: "lines_set_aside", lineIds } };
+      }
       if (line.stage !== "closing") return null;
       return { line: { ...line, stage: "cancelled" }, event: { kind: "lines_released", lineIds } };
     case "shipped":
@@ -111,6 +114,9 @@ function afterRefusal(
         ? { ...line, generation: line.generation + 1 }
         : { ...line, stage: "short", rankedPaidAt: paidAt };
     case "release":
+      if (line.stage === "yielding") {
+        return { ...line, stage: reason === "already_shipped" ? "shipped" : "held" };
+      }
       if (line.stage !== "closing") return line;
       return { ...line, stage: reason === "already_shipped" ? "reversing" : "cancelled" };
     case "ship":

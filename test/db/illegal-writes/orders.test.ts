@@ -44,6 +44,18 @@ const writes: readonly IllegalWrite[] = [
   ["app", "an untracked line that asks for units", line("untracked", "stage = 'new'")],
   ["app", "a closing line that is held again", line("closing", "stage = 'held'")],
   ["app", "a held line that is short again", line("held", "stage = 'short'")],
+  ["app", "a line set aside that is asked for under its old claim", line("set_aside", "stage = 'new'")],
+  [
+    "app",
+    "a yielding line that is asked for under its old claim",
+    line("yielding", "stage = 'new', reserved = 0"),
+  ],
+  [
+    "app",
+    "a course without a shortage",
+    order("awaiting_shipment", "shortage_decided_by = gen_random_uuid()"),
+  ],
+  ["app", "an unknown course", order("awaiting_shipment", "shortage_course = 'hope'")],
   ["app", "a line in an unknown stage", line("held", "stage = 'lost'")],
   ["app", "a generation that goes back", line("held", "generation = 1")],
   ["app", "a line that becomes another SKU's", line("held", "sku_id = :empty")],

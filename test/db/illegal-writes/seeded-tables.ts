@@ -140,9 +140,9 @@ const ordersOf = (whose: string) => `
 const restOfOurs = `
   insert into order_lines (tenant_id, order_id, line_id, sku_id, channel_sku_id, product_name, sale_price_minor, stage,
     generation, ordered, reserved, shipped, cancelled)
-  select tenant_id, id, stage, :sku, 'channel-sku', 'Mug', 500, stage, 2, 1, (stage = 'held')::integer, (stage = 'shipped')::integer,
+  select tenant_id, id, stage, :sku, 'channel-sku', 'Mug', 500, stage, 2, 1, (stage in ('held', 'yielding'))::integer, (stage = 'shipped')::integer,
     (stage in ('closing', 'cancelled', 'reversing', 'reversed'))::integer
-  from orders, unnest(array['new', 'short', 'held', 'arranged', 'shipped', 'closing', 'cancelled', 'reversing', 'reversed',
+  from orders, unnest(array['new', 'short', 'held', 'yielding', 'set_aside', 'arranged', 'shipped', 'closing', 'cancelled', 'reversing', 'reversed',
     'untracked']) as stage
   where channel_order_id = 'our-awaiting_shipment';
   insert into packages (tenant_id, order_id, channel_package_id)

@@ -25,6 +25,8 @@ const cancelled: readonly (readonly [
   ["new", "closing", "closing"],
   ["held", "closing", "closing"],
   ["short", "closing", "closing"],
+  ["yielding", "closing", "closing"],
+  ["set_aside", "cancelled", "cancelled"],
   ["arranged", "closing", "arranged"],
   ["shipped", "reversing", "shipped"],
   ["closing", "closing", "closing"],

@@ -12,6 +12,12 @@ import {
 } from "../../../src/domain/order/decide.ts";
 import { type LineStage, lineStages, nextStepOf, type OrderState } from "../../../src/domain/order/order.ts";
 import { type LineAnswer, takeServed, takeStockAnswers } from "../../../src/domain/order/stock-answers.ts";
+import {
+  chooseCourse,
+  shortageChoices,
+  shortagePolicies,
+  takeShortage,
+} from "../../../src/domain/order/shortage.ts";
 import { isFinal, isLegalMove } from "../../../src/domain/order/transitions.ts";
 import type { StockAnswer, StockRefusalReason } from "../../../src/domain/stock/operation.ts";
 import { at } from "../stock/stock-builders.ts";
@@ -57,6 +63,8 @@ const refusalReasons = [
   "others_wait",
   "version_changed",
   "nothing_to_leave_short",
+  "stopped",
+  "nothing_to_repair",
   "not_under_way",
   "same_location",
   "unknown_location",
@@ -98,6 +106,18 @@ const rest: readonly Happening[] = [
   ["a shipment declined", (order) => takeShipment(order, { arranged: false, reason: "No pickup" })],
   ["a wish to cancel", (order) => requestCancel(order, { reason: "Damaged", by: null })],
   ["another wish to cancel", (order) => requestCancel(order, { reason: "Sold out", by: null })],
+  ...shortagePolicies.map(
+    (policy): Happening => [
+      `a look by the policy ${policy}`,
+      (order) => takeShortage(order, { policy, now: at(3) }),
+    ],
+  ),
+  ...shortageChoices.map(
+    (course): Happening => [
+      `the choice to ${course}`,
+      (order) => chooseCourse(order, { course, by: asId("user") }),
+    ],
+  ),
   ["a cancellation accepted", (order) => takeCancelAnswer(order, { accepted: true })],
   ["a cancellation declined", (order) => takeCancelAnswer(order, { accepted: false, reason: "Too late" })],
 ];
@@ -108,7 +128,9 @@ const happenings = [...news, ...answers, ...rest];
 const legalSteps: Readonly<Record<LineStage, readonly LineStage[]>> = {
   new: ["held", "short", "arranged", "closing", "cancelled", "untracked"],
   short: ["held", "arranged", "closing", "cancelled", "untracked"],
-  held: ["arranged", "closing", "cancelled", "untracked"],
+  held: ["yielding", "arranged", "closing", "cancelled", "untracked"],
+  yielding: ["held", "shipped", "set_aside", "closing", "cancelled"],
+  set_aside: ["new", "arranged", "cancelled"],
   arranged: ["shipped", "closing", "untracked"],
   shipped: ["reversing"],
   closing: ["cancelled", "reversing"],

@@ -19,6 +19,12 @@ import {
 import { isRefusal } from "../../../src/domain/decision.ts";
 import type { OrderEvent } from "../../../src/domain/order/events.ts";
 import type { LineStage, OrderLine, OrderState } from "../../../src/domain/order/order.ts";
+import {
+  chooseCourse,
+  type ShortageChoice,
+  type ShortagePolicy,
+  takeShortage,
+} from "../../../src/domain/order/shortage.ts";
 import type { ClaimOperation, StockAnswer, StockOperation } from "../../../src/domain/stock/operation.ts";
 import { at, level, StockInMemory } from "../stock/stock-builders.ts";
 
@@ -118,6 +124,8 @@ export function orderIn(channelStatus: ChannelStatus, overrides: Partial<OrderSt
     trackingNumber: null,
     shipmentRefusal: null,
     cancelRequest: null,
+    shortage: null,
+    othersReleased: false,
     lines: [orderLine("held")],
     ...overrides,
   };
@@ -174,6 +182,9 @@ export class Warehouse {
  */
 export class OrderAtWork {
   state: OrderState | null = null;
+  /** What its seller wants done about shortages, and what time it is. */
+  policy: ShortagePolicy = "ask";
+  now = at(0);
   readonly events: OrderEvent[] = [];
   readonly #ask: (skuId: SkuId, operation: StockOperation) => StockAnswer;
   readonly #claimsIn: Warehouse["claimsIn"];
@@ -238,6 +249,7 @@ export class OrderAtWork {
     const held = this.#claimsIn("held", state.orderRef);
     this.#take(takeLeftShort(state, { held, waiting: this.#claimsIn("waiting", state.orderRef) }));
     this.#take(takeServed(this.order, held));
+    this.#take(takeShortage(this.order, { policy: this.policy, now: this.now }));
   }
 
   /** The channel arranges, or declines, whatever shipment the order asks for. */
@@ -251,6 +263,13 @@ export class OrderAtWork {
       this.#take(takeShipment(this.order, result));
     }
     return this.settle();
+  }
+
+  /** A person decides what is done about missing units. */
+  choose(course: ShortageChoice): this {
+    const decision = chooseCourse(this.order, { course, by: asId("user") });
+    if (!isRefusal(decision)) this.#take(decision);
+    return this;
   }
 
   /** A person asks to cancel, and the channel answers. */

@@ -6,6 +6,7 @@ import {
   channelStatuses,
 } from "../../../src/domain/order/channel-order.ts";
 import { claimOf } from "../../../src/domain/order/commands.ts";
+import { shortageChoices, type ShortagePolicy } from "../../../src/domain/order/shortage.ts";
 import { isFinal, isHandedOver } from "../../../src/domain/order/transitions.ts";
 import { adjust, at } from "../stock/stock-builders.ts";
 import { aLine, OrderAtWork, snapshot, Warehouse } from "./order-builders.ts";
@@ -56,6 +57,14 @@ export const aStep = fc.oneof(
   {
     weight: 1,
     arbitrary: fc.record({
+      kind: fc.constant("choose" as const),
+      order: fc.constantFrom(...orderNames),
+      course: fc.constantFrom(...shortageChoices),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
       kind: fc.constant("leave_short" as const),
       order: fc.constantFrom(...orderNames),
       sku: fc.constantFrom(...skuNames),
@@ -69,14 +78,18 @@ export class Shop {
   readonly warehouse: Warehouse;
   readonly orders = new Map<OrderName, OrderAtWork>();
   readonly #cancelledLines = new Map<OrderName, Set<string>>();
+  readonly #policy: ShortagePolicy;
   #minute = 0;
 
-  constructor(units: number) {
+  constructor(units: number, policy: ShortagePolicy = "ask") {
+    this.#policy = policy;
     this.warehouse = new Warehouse({ mug: units, plate: units });
   }
 
   order(name: OrderName): OrderAtWork {
     const known = this.orders.get(name) ?? new OrderAtWork(this.warehouse);
+    known.policy = this.#policy;
+    known.now = at(this.#minute);
     this.orders.set(name, known);
     return known;
   }
@@ -96,6 +109,9 @@ export class Shop {
         return void this.order(step.order).cancel(
           step.accepted ? { accepted: true } : { accepted: false, reason: "Too late" },
         );
+      case "choose":
+        if (this.order(step.order).state === null) return;
+        return void this.order(step.order).choose(step.course);
       case "count":
         this.#minute += 1;
         return void this.warehouse.of(step.sku).do(adjust(`count-${this.#minute}`, step.units));

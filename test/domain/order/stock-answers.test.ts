@@ -28,6 +28,8 @@ const answers = `
   new        held      short  .          .          .          .        .
   held       .         .      .          .          .          .        .
   short      held      .      .          .          .          .        .
+  yielding   .         .      set_aside  set_aside  set_aside  .        .
+  set_aside  .         .      .          .          .          .        .
   arranged   .         .      .          .          .          shipped  .
   shipped    .         .      .          .          .          .        .
   closing    .         .      cancelled  cancelled  cancelled  .        .
@@ -52,6 +54,8 @@ const refusals = `
   new        new                   short             .              .                        .                 .                  .                      .              .                    .
   held       .                     .                 .              .                        .                 .                  .                      .              .                    .
   short      .                     .                 .              .                        .                 .                  .                      .              .                    .
+  yielding   .                     .                 .              shipped                  held              .                  .                      .              .                    .
+  set_aside  .                     .                 .              .                        .                 .                  .                      .              .                    .
   arranged   .                     .                 .              .                        .                 untracked          untracked              untracked      .                    .
   shipped    .                     .                 .              .                        .                 .                  .                      .              .                    .
   closing    .                     .                 .              reversing                cancelled         .                  .                      .              .                    .
@@ -102,6 +106,7 @@ describe("a refusal is never asked about again in the same words", () => {
     ["new", "reserve"],
     ["short", "rank"],
     ["closing", "release"],
+    ["yielding", "release"],
     ["arranged", "ship"],
     ["reversing", "reverse"],
   ];
