@@ -19,6 +19,8 @@ export interface ChangeToApprove {
   readonly effectId: string;
   readonly skuId: SkuId;
   readonly locationId: LocationId | null;
+  /** What is booked when it is approved. */
+  readonly kind: "adjust" | "receive" | "damage" | "lost";
   /** Signed units. */
   readonly quantity: number;
   /** The count that the units follow from; null when units were named. */
@@ -44,6 +46,7 @@ export async function askForApproval(
       effect_id: change.effectId,
       sku_id: change.skuId,
       location_id: change.locationId,
+      kind: change.kind,
       quantity: change.quantity,
       counted: change.counted,
       reason: change.reason,
@@ -149,17 +152,19 @@ export async function getApprovedOperation(
   const row = await transaction
     .selectFrom("approvals")
     .where("id", "=", approvalId)
-    .select(["sku_id", "location_id", "quantity", "reason", "requested_by"])
+    .select(["sku_id", "location_id", "kind", "quantity", "reason", "requested_by"])
     .executeTakeFirstOrThrow(() => new Error(`There is no approval ${approvalId}`));
+  const by = {
+    reason: row.reason,
+    actorId: asId<"User">(row.requested_by),
+    locationId: row.location_id === null ? null : asId<"Location">(row.location_id),
+  };
+  const kind = row.kind as ChangeToApprove["kind"];
   return {
     skuId: asId<"Sku">(row.sku_id),
-    operation: {
-      kind: "adjust",
-      adjustmentId: approvalId,
-      quantity: row.quantity,
-      reason: row.reason,
-      actorId: asId<"User">(row.requested_by),
-      locationId: row.location_id === null ? null : asId<"Location">(row.location_id),
-    },
+    operation:
+      kind === "adjust"
+        ? { kind, adjustmentId: approvalId, quantity: row.quantity, ...by }
+        : { kind, changeId: approvalId, quantity: Math.abs(row.quantity), ...by },
   };
 }

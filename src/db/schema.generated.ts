@@ -70,6 +70,7 @@ export interface Approvals {
   effect_id: string;
   expires_at: string;
   id: Generated<string>;
+  kind: Generated<string>;
   location_id: string | null;
   note: string | null;
   on_hand_after: number | null;

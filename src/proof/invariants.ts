@@ -196,7 +196,7 @@ export const invariants: readonly Invariant[] = [
       from approvals approval
       join skus sku on sku.tenant_id = approval.tenant_id and sku.id = approval.sku_id
       left join stock_operations operation on operation.tenant_id = approval.tenant_id
-        and operation.operation_id = 'adjust/' || approval.id
+        and operation.operation_id = approval.kind || '/' || approval.id
       where (approval.state = 'approved') is distinct from coalesce(operation.answer ->> 'outcome' = 'adjusted', false)`,
   },
   {

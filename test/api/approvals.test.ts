@@ -97,7 +97,15 @@ describe("a large change", () => {
     const { tenantId, users } = people.seller;
     const own = await withTenant(adjusting.bed.db, tenantId, (transaction) =>
       askForApproval(transaction, tenantId, {
-        ...{ effectId: randomUUID(), skuId, locationId: null, quantity: 101, counted: null, reason: "mine" },
+        ...{
+          kind: "adjust" as const,
+          effectId: randomUUID(),
+          skuId,
+          locationId: null,
+          quantity: 101,
+          counted: null,
+          reason: "mine",
+        },
         ...{ requestedBy: users.admin.id, onHand: 10, available: 10 },
       }),
     );
@@ -111,7 +119,15 @@ describe("a large change", () => {
     const { tenantId, users } = people.seller;
     const id = await withTenant(adjusting.bed.db, tenantId, (transaction) =>
       askForApproval(transaction, tenantId, {
-        ...{ effectId: randomUUID(), skuId, locationId: null, quantity: 101, counted: null, reason: "short" },
+        ...{
+          kind: "adjust" as const,
+          effectId: randomUUID(),
+          skuId,
+          locationId: null,
+          quantity: 101,
+          counted: null,
+          reason: "short",
+        },
         ...{ requestedBy: users.creator.id, onHand: 10, available: 10, lifeHours: 2 / 3_600 },
       }),
     );

@@ -122,14 +122,24 @@ describe("receiving and writing off", () => {
     ).toMatch(/promised to orders/);
   });
 
-  test("more than 100 units at once need an admin", async () => {
+  test("more than 100 units at once wait for an admin, and are booked as what they are when he approves", async () => {
     const skuId = await bed.addSku(seller);
     const creator = await bed.signIn(seller, "creator");
     const body = { kind: "receive", quantity: 101, reason: "Delivered" };
-    expect((await send(product(skuId, "/movements"), body, "POST", randomUUID(), creator)).statusCode).toBe(
-      403,
-    );
+    const asked = await send(product(skuId, "/movements"), body, "POST", randomUUID(), creator);
+    expect(asked.statusCode).toBe(202);
+    const { approval_id: id } = asked.json<{ approval_id: string }>();
+    const approved = await send(`/api/approvals/${id}/approve`, {});
+    expect(approved.json()).toMatchObject({ state: "approved", kind: "receive", quantity: 101 });
+    const { transactions } = await get(transactionsPage, product(skuId, "/transactions"));
+    expect(transactions[0]).toMatchObject({ kind: "receive", quantity: 101, reference_type: "receipt" });
     expect((await send(product(skuId, "/movements"), body)).statusCode).toBe(200);
+    const hold = {
+      quantity: 101,
+      expires_at: new Date(Date.now() + 3_600_000).toISOString(),
+      reason: "Show",
+    };
+    expect((await send(product(skuId, "/holds"), hold, "POST", randomUUID(), creator)).statusCode).toBe(403);
   });
 });
 

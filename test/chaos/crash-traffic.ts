@@ -64,6 +64,12 @@ export async function createCrashTraffic(stack: ChaosStack, client: CarefulClien
         [sku],
       );
     };
+    // A proof that has doubts about a SKU which is in order.
+    await stack.sql(
+      `insert into outbox (tenant_id, kind, key, payload)
+       select tenant_id, 'check_stock', gen_random_uuid()::text, jsonb_build_object('skuId', id) from skus where id = $1`,
+      [sku],
+    );
     await setThreshold(10_000);
     client.adjust(sku, 1);
     await setThreshold(0);

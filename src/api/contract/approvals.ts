@@ -26,6 +26,7 @@ export const approvalSchema = z
     name: z.string(),
     location_id: uuidSchema.nullable().describe("Null: the default location"),
     location_name: z.string().nullable(),
+    kind: z.enum(["adjust", "receive", "damage", "lost"]).describe("What is booked when it is approved"),
     quantity: z.number().int().describe("Signed units"),
     counted: z.number().int().nullable().describe("The count at the location that the units follow from"),
     reason: z.string(),

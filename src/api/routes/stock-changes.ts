@@ -1,13 +1,11 @@
 import type { FastifyPluginCallbackZod } from "fastify-type-provider-zod";
 import type { z } from "zod";
-import { appendAudit } from "../../db/audit-log.ts";
-import { askForApproval } from "../../db/approvals.ts";
 import { findApprovalOfRequest } from "../../db/read-models/approvals.ts";
 import { findLeavableClaims } from "../../db/read-models/explain.ts";
 import { findSku, findStockAnswer, listLevels, type SkuRow } from "../../db/read-models/inventory.ts";
 import { fixThreshold, isBarcodeTaken, setBarcode } from "../../db/sku-settings.ts";
 import { withTenant } from "../../db/tenant.ts";
-import { approvalLifeHours, largeChangeUnits } from "../../domain/approval/decide.ts";
+import { largeChangeUnits } from "../../domain/approval/decide.ts";
 import { asId, type LocationId, type SkuId } from "../../domain/ids.ts";
 import type { StockAnswer, StockOperation, WaitingClaim } from "../../domain/stock/operation.ts";
 import { adjustOrAwait, awaitsApproval } from "../contract/approvals.ts";
@@ -27,6 +25,13 @@ import { mayDo } from "../contract/permissions.ts";
 import { problemResponse } from "../contract/problem.ts";
 import type { ApiDependencies } from "../dependencies.ts";
 import { etagOf } from "../etag.ts";
+import {
+  askForLargeChange,
+  awaitingApproval,
+  type Change,
+  isLargeChange,
+  statusOf,
+} from "../large-changes.ts";
 import { answerOnce } from "../idempotency.ts";
 import { originOf, sessionOf } from "../plugins/authentication.ts";
 import { notFound, Problem } from "../problem.ts";
@@ -38,8 +43,6 @@ const security = [{ accessToken: [] }];
 
 type StockDependencies = Pick<ApiDependencies, "db" | "temporal" | "queuePrefix">;
 type RouteApp = Parameters<FastifyPluginCallbackZod>[0];
-type ByWhom = Parameters<typeof sessionOf>[0] & Parameters<typeof originOf>[0];
-type Change = z.output<typeof adjustOrAwait>;
 
 /** Changing one SKU: its units, its threshold, its barcode. */
 export function stockChangeRoutes(dependencies: StockDependencies): FastifyPluginCallbackZod {
@@ -80,7 +83,7 @@ function addAdjustStock(app: RouteApp, dependencies: StockDependencies): void {
       const { quantity, reason, location_id } = request.body;
       const locationId = location_id === undefined ? null : asId<"Location">(location_id);
       const sku = await getSku(dependencies, tenantId, skuId);
-      const isLarge = Math.abs(quantity) > largeChangeUnits && !mayDo(role, "inventory:write_large");
+      const isLarge = isLargeChange(role, quantity);
       return await answerOnce(
         db,
         request,
@@ -88,7 +91,14 @@ function addAdjustStock(app: RouteApp, dependencies: StockDependencies): void {
         adjustOrAwait,
         (effectId) =>
           isLarge
-            ? ask(dependencies, request, sku, { effectId, locationId, quantity, counted: null, reason })
+            ? askForLargeChange(db, request, sku, {
+                kind: "adjust",
+                effectId,
+                locationId,
+                quantity,
+                counted: null,
+                reason,
+              })
             : change(dependencies, tenantId, skuId, {
                 kind: "adjust",
                 adjustmentId: effectId,
@@ -153,7 +163,8 @@ function addCountStock(app: RouteApp, dependencies: StockDependencies): void {
             const quantity = onHand - level.current_stock;
             if (Math.abs(quantity) > largeChangeUnits) {
               if (etagOf(level) !== basedOn) throw hasChanged();
-              return await ask(dependencies, request, sku, {
+              return await askForLargeChange(db, request, sku, {
+                kind: "adjust",
                 effectId,
                 locationId,
                 quantity,
@@ -311,7 +322,7 @@ async function findWhatCameOfCount(
     approvalId: await findApprovalOfRequest(transaction, effectId),
     answer: await findStockAnswer(transaction, asId<"Operation">(`count/${effectId}`)),
   }));
-  if (approvalId !== null) return waits(approvalId);
+  if (approvalId !== null) return awaitingApproval(approvalId);
   return answer === null ? null : adjustedBy(answer);
 }
 
@@ -359,57 +370,6 @@ function adjustedBy(answer: StockAnswer): z.output<typeof adjustAnswer> {
 }
 
 type SkuKey = ReturnType<typeof sessionOf>;
-
-/** Writes down that somebody wants a change which somebody else must approve. */
-async function ask(
-  { db }: StockDependencies,
-  request: ByWhom,
-  sku: SkuRow,
-  wanted: {
-    readonly effectId: string;
-    readonly locationId: LocationId | null;
-    readonly quantity: number;
-    readonly counted: number | null;
-    readonly reason: string;
-  },
-): Promise<Change> {
-  const { tenantId, userId } = sessionOf(request);
-  const skuId = asId<"Sku">(sku.id);
-  return await withTenant(db, tenantId, async (transaction) => {
-    const levels = await listLevels(transaction, skuId);
-    if (wanted.locationId !== null && !levels.some((level) => level.location_id === wanted.locationId)) {
-      throw new Problem("refused", stockRefusals.unknown_location);
-    }
-    const id = await askForApproval(transaction, tenantId, {
-      ...wanted,
-      skuId,
-      requestedBy: userId,
-      onHand: sku.current_stock,
-      available: sku.available_stock,
-    });
-    await appendAudit(transaction, tenantId, {
-      eventType: "approval_asked",
-      userId,
-      skuId,
-      newValues: { approval_id: id, quantity: wanted.quantity },
-      reason: wanted.reason,
-      ...originOf(request),
-    });
-    return waits(id);
-  });
-}
-
-function waits(approvalId: string): Change {
-  return {
-    success: true,
-    approval_id: approvalId,
-    detail: `A change of more than ${largeChangeUnits} units: it waits for an admin, for ${approvalLifeHours} hours at most.`,
-  };
-}
-
-function statusOf(body: Change): 200 | 202 {
-  return "approval_id" in body ? 202 : 200;
-}
 
 async function getSku(
   { db }: StockDependencies,

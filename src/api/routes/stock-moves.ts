@@ -6,7 +6,7 @@ import {
   findTransferSku,
   listTransfersUnderWay,
 } from "../../db/read-models/explain.ts";
-import { findSku, listLevels } from "../../db/read-models/inventory.ts";
+import { findSku, listLevels, type SkuRow } from "../../db/read-models/inventory.ts";
 import { withTenant } from "../../db/tenant.ts";
 import { largeChangeUnits } from "../../domain/approval/decide.ts";
 import { asId, type SkuId, type TenantId } from "../../domain/ids.ts";
@@ -18,8 +18,8 @@ import {
   type StockOperation,
 } from "../../domain/stock/operation.ts";
 import { idempotencyHeaders, idParameters } from "../contract/common.ts";
+import { adjustOrAwait, awaitsApproval } from "../contract/approvals.ts";
 import { adjustAnswer } from "../contract/inventory.ts";
-import { mayDo } from "../contract/permissions.ts";
 import { problemResponse } from "../contract/problem.ts";
 import {
   backorderBody,
@@ -37,6 +37,7 @@ import {
 } from "../contract/stock-moves.ts";
 import type { ApiDependencies } from "../dependencies.ts";
 import { answerOnce } from "../idempotency.ts";
+import { askForLargeChange, isLargeChange, statusOf } from "../large-changes.ts";
 import type { Session } from "../auth/access-tokens.ts";
 import { sessionOf } from "../plugins/authentication.ts";
 import { notFound, Problem } from "../problem.ts";
@@ -73,30 +74,43 @@ function addMove(app: RouteApp, dependencies: MoveDependencies): void {
         security,
         summary: "Receive units, or write them off",
         description:
-          "Units that arrive go to who waits first. Units that are promised to orders cannot be written off (409): count, and say who waits.",
+          "Units that arrive go to who waits first. Units that are promised to orders cannot be written off (409): count, and say who waits. " +
+          `More than ${largeChangeUnits} units wait for an admin's approval (202) unless an admin moves them.`,
         headers: idempotencyHeaders,
         params: idParameters,
         body: moveBody,
-        response: { 200: adjustAnswer, default: problemResponse },
+        response: { 200: adjustOrAwait, 202: awaitsApproval, default: problemResponse },
       },
     },
     async (request, reply) => {
       const session = sessionOf(request);
       const skuId = asId<"Sku">(request.params.id);
-      const { kind, quantity, reason, location_id: locationId } = request.body;
-      refuseLargeChange(session, quantity);
-      await mustExist(dependencies, session.tenantId, skuId);
-      return await answerOnce(db, request, reply, adjustAnswer, async (effectId) => {
-        const { onHand, available } = await changeStock(dependencies, session.tenantId, skuId, {
-          kind,
-          changeId: effectId,
-          quantity,
-          reason,
-          actorId: session.userId,
-          locationId: locationId === undefined ? null : asId<"Location">(locationId),
-        });
-        return { success: true as const, new_stock_level: onHand, available_stock: available };
-      });
+      const { kind, quantity, reason, location_id } = request.body;
+      const locationId = location_id === undefined ? null : asId<"Location">(location_id);
+      const sku = await getSku(dependencies, session.tenantId, skuId);
+      return await answerOnce(
+        db,
+        request,
+        reply,
+        adjustOrAwait,
+        async (effectId) => {
+          if (isLargeChange(session.role, quantity)) {
+            const signed = kind === "receive" ? quantity : -quantity;
+            const wanted = { effectId, kind, locationId, quantity: signed, counted: null, reason };
+            return await askForLargeChange(db, request, sku, wanted);
+          }
+          const { onHand, available } = await changeStock(dependencies, session.tenantId, skuId, {
+            kind,
+            changeId: effectId,
+            quantity,
+            reason,
+            actorId: session.userId,
+            locationId,
+          });
+          return { success: true as const, new_stock_level: onHand, available_stock: available };
+        },
+        statusOf,
+      );
     },
   );
 }
@@ -124,7 +138,7 @@ function addTransfers(app: RouteApp, dependencies: MoveDependencies): void {
       const session = sessionOf(request);
       const skuId = asId<"Sku">(request.params.id);
       const { body } = request;
-      await mustExist(dependencies, session.tenantId, skuId);
+      await getSku(dependencies, session.tenantId, skuId);
       return await answerOnce(db, request, reply, transferAnswer, async (effectId) => {
         const transferId = uuidOf(effectId);
         const { onHand, available } = await changeStock(dependencies, session.tenantId, skuId, {
@@ -234,8 +248,8 @@ function addHolds(app: RouteApp, dependencies: MoveDependencies): void {
       const session = sessionOf(request);
       const skuId = asId<"Sku">(request.params.id);
       const { quantity, expires_at: expiresAt, reason, location_id: locationId } = request.body;
-      refuseLargeChange(session, quantity);
-      await mustExist(dependencies, session.tenantId, skuId);
+      refuseLargeHold(session, quantity);
+      await getSku(dependencies, session.tenantId, skuId);
       return await answerOnce(db, request, reply, holdAnswer, async (effectId) => {
         const holdId = uuidOf(effectId);
         const { available } = await changeStock(dependencies, session.tenantId, skuId, {
@@ -308,7 +322,7 @@ function addBackorder(app: RouteApp, dependencies: MoveDependencies): void {
     async (request, reply) => {
       const session = sessionOf(request);
       const skuId = asId<"Sku">(request.params.id);
-      await mustExist(dependencies, session.tenantId, skuId);
+      await getSku(dependencies, session.tenantId, skuId);
       return await answerOnce(db, request, reply, adjustAnswer, async (effectId) => {
         const { onHand, available } = await changeStock(dependencies, session.tenantId, skuId, {
           kind: "set_backorder_floor",
@@ -397,11 +411,12 @@ async function changeStock(
   return answer;
 }
 
-function refuseLargeChange({ role }: Session, quantity: number): void {
-  if (quantity <= largeChangeUnits || mayDo(role, "inventory:write_large")) return;
+/** A hold changes no stock, so there is nothing that could wait for an approval. */
+function refuseLargeHold({ role }: Session, quantity: number): void {
+  if (!isLargeChange(role, quantity)) return;
   throw new Problem(
     "permission-denied",
-    `Changes of more than ${largeChangeUnits} units need an admin: ask one of your admins to make this one.`,
+    `Holds of more than ${largeChangeUnits} units need an admin: ask one of your admins to make this one.`,
   );
 }
 
@@ -411,7 +426,8 @@ function uuidOf(effectId: string): string {
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-8${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
 }
 
-async function mustExist({ db }: MoveDependencies, tenantId: TenantId, skuId: SkuId): Promise<void> {
+async function getSku({ db }: MoveDependencies, tenantId: TenantId, skuId: SkuId): Promise<SkuRow> {
   const sku = await withTenant(db, tenantId, (transaction) => findSku(transaction, skuId));
   if (sku === null) throw notFound("product");
+  return sku;
 }

@@ -26,10 +26,11 @@ export function addApprovalCommands(program: Command, context: CommandContext): 
           ? "No approvals match."
           : [
               table(
-                ["ID", "SKU", "UNITS", "STATE", "ON HAND NOW", "ASKED BY", "AT", "REASON"],
+                ["ID", "SKU", "CHANGE", "UNITS", "STATE", "ON HAND NOW", "ASKED BY", "AT", "REASON"],
                 page.approvals.map((each) => [
                   each.id,
                   each.sku,
+                  each.kind,
                   signed(each.quantity),
                   each.state,
                   each.stock_now.on_hand,
@@ -70,7 +71,7 @@ export function addApprovalCommands(program: Command, context: CommandContext): 
 function textOf(approval: Approval): string {
   const { stock_when_asked: before, stock_now: now, stock_after: after, counted } = approval;
   const lines = [
-    `${approval.sku}  ${approval.name}: ${signed(approval.quantity)} units${counted === null ? "" : ` (${counted} counted)`}, ${approval.state}`,
+    `${approval.sku}  ${approval.name}: ${approval.kind} ${signed(approval.quantity)} units${counted === null ? "" : ` (${counted} counted)`}, ${approval.state}`,
     `Asked for by ${approval.requested_by_name} at ${shortTime(approval.requested_at)}: ${approval.reason}`,
     `When asked: ${before.on_hand} on hand, ${before.available} available. Now: ${now.on_hand} on hand, ${now.available} available.`,
     ...(after === null ? [] : [`Applied: ${after.on_hand} on hand, ${after.available} available.`]),

@@ -1,6 +1,7 @@
 import { sql } from "kysely";
 import type { ApprovalState } from "../../domain/approval/decide.ts";
 import type { StockRefusalReason } from "../../domain/stock/operation.ts";
+import type { ChangeToApprove } from "../approvals.ts";
 import type { TenantTransaction } from "../tenant.ts";
 
 /** An approval with the SKU's numbers when it was asked for and now. */
@@ -11,6 +12,7 @@ export interface ApprovalRow {
   readonly name: string;
   readonly location_id: string | null;
   readonly location_name: string | null;
+  readonly kind: ChangeToApprove["kind"];
   readonly quantity: number;
   readonly counted: number | null;
   readonly reason: string;
@@ -36,7 +38,7 @@ export interface ApprovalRow {
 
 const approvalsWithNames = sql`
   select approval.id, approval.sku_id, sku.code as sku, sku.name, approval.location_id, location.name as location_name,
-    approval.quantity, approval.counted, approval.reason, approval.requested_by, asker.name as requested_by_name,
+    approval.kind, approval.quantity, approval.counted, approval.reason, approval.requested_by, asker.name as requested_by_name,
     approval.requested_at, approval.expires_at, approval.state, approval.decided_by, decider.name as decided_by_name,
     approval.decided_at, approval.note, approval.refusal, approval.on_hand_when_asked, approval.available_when_asked,
     level.on_hand as on_hand_now, level.available as available_now, approval.on_hand_after, approval.available_after,
