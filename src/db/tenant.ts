@@ -15,12 +15,33 @@ export async function withTenant<Result>(
   tenantId: TenantId,
   work: (transaction: TenantTransaction) => Promise<Result>,
 ): Promise<Result> {
+  return await inTransaction(db, tenantId, "begin", work);
+}
+
+/**
+ * The same for looking alone: all its statements see the rows as they were at one moment. What is told together must have
+ * been true together, or a number is shown beside a version or a sum that it never had.
+ */
+export async function withTenantSnapshot<Result>(
+  db: Database,
+  tenantId: TenantId,
+  work: (transaction: TenantTransaction) => Promise<Result>,
+): Promise<Result> {
+  return await inTransaction(db, tenantId, "begin isolation level repeatable read read only", work);
+}
+
+async function inTransaction<Result>(
+  db: Database,
+  tenantId: TenantId,
+  begin: string,
+  work: (transaction: TenantTransaction) => Promise<Result>,
+): Promise<Result> {
   if (!isUuid.test(tenantId)) throw new Error(`"${tenantId}" is no tenant's id`);
   return await db.connection().execute(async (connection) => {
     try {
       // One round trip for both: a third of what a short transaction costs besides its own statements. Inside the try, since
       // the transaction may have begun although the second half failed.
-      await sql.raw(`begin; select set_config('app.tenant_id', '${tenantId}', true)`).execute(connection);
+      await sql.raw(`${begin}; select set_config('app.tenant_id', '${tenantId}', true)`).execute(connection);
       const result = await work(connection as TenantTransaction);
       await sql`commit`.execute(connection);
       return result;

@@ -3,7 +3,7 @@ import { promisify } from "node:util";
 import pg from "pg";
 import { beforeAll, describe, expect, test } from "vitest";
 import { type Database, openDatabase, refusePrivilegedLogin } from "../../src/db/connection.ts";
-import { withTenant } from "../../src/db/tenant.ts";
+import { withTenant, withTenantSnapshot } from "../../src/db/tenant.ts";
 import { type SeededShop, seedShop, seedSku } from "../support/seed.ts";
 import { type UsedTestDatabase, useTestDatabase } from "../support/use-test-database.ts";
 
@@ -142,4 +142,31 @@ test("the types that the code sees are those of the migrated schema", async () =
   await expect(
     promisify(execFile)("node_modules/.bin/kysely-codegen", ["--url", database.migrationUrl, "--verify"]),
   ).resolves.toBeDefined();
+});
+
+describe("a snapshot", () => {
+  const nameOfShop = async (transaction: Parameters<Parameters<typeof withTenant>[2]>[0]) =>
+    (await transaction.selectFrom("shops").select("name").executeTakeFirstOrThrow()).name;
+
+  test("sees everything as it was at one moment, whatever is written meanwhile", async () => {
+    await withTenantSnapshot(db, ours.tenantId, async (transaction) => {
+      const before = await nameOfShop(transaction);
+      await withTenant(db, ours.tenantId, (other) =>
+        other.updateTable("shops").set({ name: "Renamed" }).execute(),
+      );
+      expect(await nameOfShop(transaction)).toBe(before);
+    });
+    expect(await withTenant(db, ours.tenantId, nameOfShop)).toBe("Renamed");
+  });
+
+  test("is behind the same wall, and writes nothing", async () => {
+    await withTenantSnapshot(db, theirs.tenantId, async (transaction) => {
+      const shops = await transaction.selectFrom("shops").select("tenant_id").execute();
+      expect(shops.map((shop) => shop.tenant_id)).toEqual([theirs.tenantId]);
+    });
+    const writing = withTenantSnapshot(db, ours.tenantId, (transaction) =>
+      transaction.updateTable("shops").set({ name: "No" }).execute(),
+    );
+    await expect(writing).rejects.toThrow(/read-only transaction/);
+  });
 });

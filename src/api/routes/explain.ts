@@ -7,7 +7,7 @@ import {
   listTransfersUnderWay,
 } from "../../db/read-models/explain.ts";
 import { findSku } from "../../db/read-models/inventory.ts";
-import { type TenantTransaction, withTenant } from "../../db/tenant.ts";
+import { type TenantTransaction, withTenantSnapshot } from "../../db/tenant.ts";
 import { asId, type SkuId } from "../../domain/ids.ts";
 import { explainLevel } from "../../domain/stock/explain.ts";
 import { idParameters } from "../contract/common.ts";
@@ -40,7 +40,7 @@ export function explainRoutes({ db }: Pick<ApiDependencies, "db">): FastifyPlugi
         },
       },
       async (request) =>
-        await withTenant(db, sessionOf(request).tenantId, (transaction) =>
+        await withTenantSnapshot(db, sessionOf(request).tenantId, (transaction) =>
           explain(transaction, asId<"Sku">(request.params.id)),
         ),
     );

@@ -11,7 +11,7 @@ import {
   type SkuRow,
 } from "../../db/read-models/inventory.ts";
 import { listLevelsAsOf } from "../../db/read-models/explain.ts";
-import { withTenant } from "../../db/tenant.ts";
+import { withTenant, withTenantSnapshot } from "../../db/tenant.ts";
 import { asId } from "../../domain/ids.ts";
 import { idParameters } from "../contract/common.ts";
 import {
@@ -102,7 +102,7 @@ function addGetProduct(app: RouteApp, { db }: InventoryDependencies): void {
     },
     async (request, reply) => {
       const skuId = asId<"Sku">(request.params.id);
-      return await withTenant(db, sessionOf(request).tenantId, async (transaction) => {
+      return await withTenantSnapshot(db, sessionOf(request).tenantId, async (transaction) => {
         const sku = known(await findSku(transaction, skuId));
         const history = await listMovements(transaction, skuId, historyLength);
         const levels = await listLevels(transaction, skuId);
@@ -140,16 +140,20 @@ function addListTransactions(app: RouteApp, { db }: InventoryDependencies): void
       const skuId = asId<"Sku">(request.params.id);
       const { limit, cursor, as_of: asOf } = request.query;
       const before = readCursor(cursor, movementsCursor);
-      const { rows, levels } = await withTenant(db, sessionOf(request).tenantId, async (transaction) => {
-        known(await findSku(transaction, skuId));
-        return {
-          rows: await listMovements(transaction, skuId, limit, {
-            beforeSequence: before?.[0] ?? null,
-            asOf: asOf ?? null,
-          }),
-          levels: asOf === undefined ? null : await listLevelsAsOf(transaction, skuId, asOf),
-        };
-      });
+      const { rows, levels } = await withTenantSnapshot(
+        db,
+        sessionOf(request).tenantId,
+        async (transaction) => {
+          known(await findSku(transaction, skuId));
+          return {
+            rows: await listMovements(transaction, skuId, limit, {
+              beforeSequence: before?.[0] ?? null,
+              asOf: asOf ?? null,
+            }),
+            levels: asOf === undefined ? null : await listLevelsAsOf(transaction, skuId, asOf),
+          };
+        },
+      );
       const { page, nextCursor } = cutPage(rows, limit, (row) => [row.sequence]);
       return {
         transactions: [...page],

@@ -7,7 +7,7 @@ import {
   listTransfersUnderWay,
 } from "../../db/read-models/explain.ts";
 import { findSku, listLevels, type SkuRow } from "../../db/read-models/inventory.ts";
-import { withTenant } from "../../db/tenant.ts";
+import { withTenant, withTenantSnapshot } from "../../db/tenant.ts";
 import { largeChangeUnits } from "../../domain/approval/decide.ts";
 import { asId, type SkuId, type TenantId } from "../../domain/ids.ts";
 import { proposeLeavingShort } from "../../domain/stock/leave-short.ts";
@@ -358,7 +358,7 @@ function addProposal(app: RouteApp, dependencies: MoveDependencies): void {
     async (request) => {
       const skuId = asId<"Sku">(request.params.id);
       const { on_hand: onHand, location_id: locationId } = request.query;
-      return await withTenant(db, sessionOf(request).tenantId, async (transaction) => {
+      return await withTenantSnapshot(db, sessionOf(request).tenantId, async (transaction) => {
         const levels = await listLevels(transaction, skuId);
         const level =
           locationId === undefined
