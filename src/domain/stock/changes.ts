@@ -99,9 +99,9 @@ function whyNotChange(level: Level, units: number): StockRefusalReason | null {
 function count(draft: Draft, operation: ChangeOf<"count">): StockAnswer {
   const level = draft.level(operation.locationId);
   if (level === undefined) return refused("unknown_location");
-  if (operation.expectedVersion !== null && operation.expectedVersion !== level.version) {
-    return refused("version_changed");
-  }
+  // The version rises when the whole batch is written: what came before in this one was not counted with either.
+  const hasChanged = operation.expectedVersion !== level.version || draft.touched.has(level);
+  if (operation.expectedVersion !== null && hasChanged) return refused("version_changed");
   const leftShort = operation.leaveShort.map((waiting) => {
     const known = draft.claimState(waiting.claim);
     const isHeldHere =

@@ -117,6 +117,20 @@ describe("a count", () => {
     expect(stock.do(count(4, { countId: "2", expectedVersion: 1 })).answers).toMatchObject([{ onHand: 4 }]);
   });
 
+  test("is refused when something in its own batch has changed the level before it", () => {
+    const stock = new StockInMemory([level(5)]);
+    const adjust = { kind: "adjust", adjustmentId: "1", quantity: 3, ...byHand } as const;
+    expect(stock.do(adjust, count(5, { expectedVersion: 0 })).answers).toEqual([
+      { outcome: "adjusted", onHand: 8, available: 8 },
+      { outcome: "refused", reason: "version_changed" },
+    ]);
+    const both = [
+      count(9, { countId: "2", expectedVersion: 1 }),
+      count(7, { countId: "3", expectedVersion: 1 }),
+    ];
+    expect(stock.do(...both).answers).toMatchObject([{ onHand: 9 }, { reason: "version_changed" }]);
+  });
+
   test("below what is promised needs somebody to say who is left short", () => {
     const stock = new StockInMemory([level(2)]);
     stock.do(reserve("early", { paid: 1 }), reserve("late", { paid: 2 }));
