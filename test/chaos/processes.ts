@@ -4,15 +4,15 @@ import type { RunningProcess } from "../../src/embedded/processes.ts";
 
 /** Processes of one stack, found as an operator would: by what they were started with. */
 
-/** Numbers of the processes whose program and folder these are; their guards, which are shells, are left out. */
-export async function findProcesses(home: string, mark: string): Promise<readonly number[]> {
+/** Numbers of the processes of a program that were told of such a folder or setting; their guards, which are shells, are left out. */
+export async function findProcesses(told: string, mark: string): Promise<readonly number[]> {
   const pids = (await fs.readdir("/proc")).filter((name) => /^\d+$/.test(name));
   const found = await Promise.all(
     pids.map(async (pid) => {
       const command = await fs.readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "");
       if (!command.includes(mark) || path.basename(command.split("\0")[0] ?? "") === "sh") return null;
       const environment = await fs.readFile(`/proc/${pid}/environ`, "utf8").catch(() => "");
-      return command.includes(home) || environment.includes(home) ? Number(pid) : null;
+      return command.includes(told) || environment.includes(told) ? Number(pid) : null;
     }),
   );
   return found.filter((pid) => pid !== null);

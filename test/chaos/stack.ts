@@ -28,6 +28,8 @@ export interface ChaosStack {
   readonly parts: Readonly<Record<"postgres" | "temporal" | "simulator" | "worker" | "api", Part>>;
   readonly links: readonly FaultProxy[];
   readonly apiUrl: string;
+  /** Of all its processes; the first is the one that `parts` names. */
+  readonly apiUrls: readonly string[];
   readonly simulatorUrl: string;
   readonly password: string;
   /** Kills the worker or the API and starts it with one crash point armed, or none. */
@@ -62,15 +64,17 @@ export interface ChaosStackOptions {
   readonly timeScale: number;
   /** Units that each SKU for bursts opens with. */
   readonly stockEach: number;
+  /** Processes of the API; one unless told. Each answers so many calls a minute. */
+  readonly apiProcesses?: number;
 }
 
-export async function startChaosStack({ timeScale, stockEach }: ChaosStackOptions): Promise<ChaosStack> {
+export async function startChaosStack(options: ChaosStackOptions): Promise<ChaosStack> {
+  const { timeScale, stockEach, apiProcesses = 1 } = options;
   const home = await fs.mkdtemp(path.join(os.tmpdir(), "creatorflow-chaos-"));
   // PostgreSQL runs as a user of its own and must be able to enter it.
   await fs.chmod(home, 0o755);
-  const [postgresPort = 0, temporalPort = 0, simulatorPort = 0, apiPort = 0] = await Promise.all(
-    Array.from({ length: 4 }, () => findFreePort()),
-  );
+  const [postgresPort = 0, temporalPort = 0, simulatorPort = 0, apiPort = 0, ...moreApiPorts] =
+    await Promise.all(Array.from({ length: 3 + apiProcesses }, () => findFreePort()));
   const link = (name: string, port: number): Promise<FaultProxy> => startFaultProxy(name, port);
   const [workerDb, apiDb, workerTemporal, apiTemporal, workerShop, shopApi] = await Promise.all([
     link("worker to postgres", postgresPort),
@@ -81,6 +85,7 @@ export async function startChaosStack({ timeScale, stockEach }: ChaosStackOption
     link("tiktok shop to api", apiPort),
   ]);
   const links = [workerDb, apiDb, workerTemporal, apiTemporal, workerShop, shopApi];
+  const apiUrls = [apiPort, ...moreApiPorts].map((port) => `http://127.0.0.1:${port}`);
   const apiUrl = `http://127.0.0.1:${apiPort}`;
   const simulatorUrl = `http://127.0.0.1:${simulatorPort}`;
   const password = randomBytes(12).toString("base64url");
@@ -161,26 +166,31 @@ export async function startChaosStack({ timeScale, stockEach }: ChaosStackOption
     },
     pids: () => findProcesses(home, "worker.ts"),
   });
-  const api = createPart("api", {
-    async start() {
-      const running = startOwn("src/api/server.ts", {
-        name: "api",
-        args: [],
-        environment: {
-          ...environment,
-          DATABASE_URL: through(addresses.url, apiDb.port),
-          TEMPORAL_ADDRESS: `127.0.0.1:${apiTemporal.port}`,
-          PORT: String(apiPort),
-          CREATORFLOW_CRASH_POINT: armed.api,
-        },
-        graceSeconds: 5,
-        logFile: logFile("api"),
-      });
-      await untilServing(running, () => serverAnswers(`${apiUrl}/readyz`));
-      return running;
-    },
-    pids: () => findProcesses(home, "src/api/server.ts"),
-  });
+  const createApi = (name: string, port: number): Part =>
+    createPart(name, {
+      async start() {
+        const running = startOwn("src/api/server.ts", {
+          name,
+          args: [],
+          environment: {
+            ...environment,
+            DATABASE_URL: through(addresses.url, apiDb.port),
+            TEMPORAL_ADDRESS: `127.0.0.1:${apiTemporal.port}`,
+            PORT: String(port),
+            // Who has signed in at one of them is known to all.
+            PUBLIC_URL: apiUrl,
+            CREATORFLOW_CRASH_POINT: armed.api,
+          },
+          graceSeconds: 5,
+          logFile: logFile(name),
+        });
+        await untilServing(running, () => serverAnswers(`http://127.0.0.1:${port}/readyz`));
+        return running;
+      },
+      pids: () => findProcesses(`\0PORT=${port}\0`, "src/api/server.ts"),
+    });
+  const api = createApi("api", apiPort);
+  const moreApis = moreApiPorts.map((port, index) => createApi(`api-${index + 2}`, port));
   const parts = { postgres, temporal, simulator, worker, api };
 
   const stack: ChaosStack = {
@@ -188,6 +198,7 @@ export async function startChaosStack({ timeScale, stockEach }: ChaosStackOption
     parts,
     links,
     apiUrl,
+    apiUrls,
     simulatorUrl,
     password,
     async restart(name, crashPoint) {
@@ -253,7 +264,7 @@ export async function startChaosStack({ timeScale, stockEach }: ChaosStackOption
     },
     async close() {
       for (const part of Object.values(parts)) await part.wake();
-      for (const group of [[worker, api], [simulator, temporal], [postgres]]) {
+      for (const group of [[worker, api, ...moreApis], [simulator, temporal], [postgres]]) {
         await Promise.all(group.map((part) => part.stop()));
       }
       await Promise.all(links.map((each) => each.close()));
@@ -291,7 +302,7 @@ export async function startChaosStack({ timeScale, stockEach }: ChaosStackOption
       TIKTOK_SHOP_APP_KEY: appKey,
       TIKTOK_SHOP_APP_SECRET: appSecret,
     };
-    await Promise.all([worker.start(), api.start()]);
+    await Promise.all([worker, api, ...moreApis].map((part) => part.start()));
     await until("the shop is connected", () => isConnected(stack), { seconds: 120 }).catch(
       (cause: unknown) => {
         throw new Error("The shop is not connected, see the logs of the worker", { cause });

@@ -136,7 +136,7 @@ export const corruptions: readonly Corruption[] = [
     what: "two writes are exchanged although one was answered before the other was asked",
     faults: ["against_real_time", "lost_effect"],
     corrupt(history, random) {
-      const pair = pickFrom(random, inOrder(history));
+      const pair = drawInOrder(history, random);
       if (pair === null) return null;
       const [one, other] = pair;
       const ledger = history.ledger.map((movement) => {
@@ -200,18 +200,14 @@ export const corruptions: readonly Corruption[] = [
     what: "two reads go back in time",
     faults: ["stale_sight", "early_sight"],
     corrupt(history, random) {
-      const reads = sightsOf(history);
-      const pairs = reads.flatMap((one) =>
-        reads
-          .filter(
-            (other) =>
-              one.answeredAt < other.askedAt && one.answer.sight.sequence < other.answer.sight.sequence,
-          )
-          .map((other): [Seen, Seen] => [one, other]),
+      const one = pickFrom(random, sightsOf(history));
+      if (one === null) return null;
+      const others = sightsOf(history).filter(
+        ({ askedAt, answer }) =>
+          one.answeredAt < askedAt && one.answer.sight.sequence < answer.sight.sequence,
       );
-      const pair = pickFrom(random, pairs);
-      if (pair === null) return null;
-      const [one, other] = pair;
+      const other = pickFrom(random, others);
+      if (other === null) return null;
       return withSight(withSight(history, one, other.answer.sight), other, one.answer.sight);
     },
   },
@@ -399,8 +395,13 @@ function sightsOf(history: History): readonly Seen[] {
   return history.operations.filter((asked): asked is Seen => asked.answer?.outcome === "seen");
 }
 
+/** Recorded histories are long: who asked for a movement is looked up, not looked for. */
+const operationsByKey = new WeakMap<readonly Operation[], ReadonlyMap<string, Operation>>();
+
 function operationOf({ operations }: History, { cause }: Movement): Operation {
-  const found = operations.find(({ key }) => cause.by === "operation" && key === cause.key);
+  const byKey = operationsByKey.get(operations) ?? new Map(operations.map((each) => [each.key, each]));
+  operationsByKey.set(operations, byKey);
+  const found = cause.by === "operation" ? byKey.get(cause.key) : undefined;
   if (found === undefined) throw new Error("A right history has a movement that nobody asked for");
   return found;
 }
@@ -420,24 +421,22 @@ function applied(history: History, isSuch: (movement: Movement) => boolean): rea
   });
 }
 
-/** Changes by an amount, the first answered before the second was asked, without a count between them that would differ. */
-function inOrder(history: History): readonly [Movement, Movement][] {
-  const isCount = ({ cause }: Movement): boolean =>
-    cause.by === "operation" &&
-    history.operations.some(({ key, wish }) => key === cause.key && wish.kind === "count");
-  return history.ledger.flatMap((one, index) => {
-    const first = one.kind === "reserve" || isCount(one) ? null : doneOf(history, one);
-    if (first === null) return [];
-    const rest = history.ledger.slice(index);
-    const count = rest.findIndex(isCount);
-    return rest
-      .slice(0, count === -1 ? rest.length : count)
-      .filter((other) => {
-        const second = other.kind === "reserve" ? null : doneOf(history, other);
-        return second !== null && first.answeredAt < second.askedAt;
-      })
-      .map((other): [Movement, Movement] => [one, other]);
-  });
+/** A change by an amount, and one asked after its answer, without a count between them that would differ. */
+function drawInOrder(history: History, random: Random): readonly [Movement, Movement] | null {
+  const isCount = (movement: Movement): boolean =>
+    movement.cause.by === "operation" && operationOf(history, movement).wish.kind === "count";
+  const isChange = (movement: Movement): boolean =>
+    movement.kind !== "reserve" && !isCount(movement) && doneOf(history, movement) !== null;
+  const one = pickFrom(random, history.ledger.filter(isChange));
+  const first = one && doneOf(history, one);
+  if (one === null || first === null) return null;
+  const rest = history.ledger.slice(one.sequence);
+  const count = rest.findIndex(isCount);
+  const others = rest
+    .slice(0, count === -1 ? rest.length : count)
+    .filter((other) => isChange(other) && first.answeredAt < (doneOf(history, other)?.askedAt ?? 0));
+  const other = pickFrom(random, others);
+  return other && [one, other];
 }
 
 /** The newest movement that had been answered when a read was asked. */
