@@ -77,6 +77,7 @@ describe.each(pages)("%s", (page) => {
     const ofTests = [
       "CREATORFLOW_TEST_FULL",
       "CREATORFLOW_CHAOS_SEED",
+      "CREATORFLOW_HISTORY_SEED",
       "CREATORFLOW_RECORD_HISTORIES",
       "CREATORFLOW_TEST_WORKFLOW_CACHE",
     ];
