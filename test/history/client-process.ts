@@ -39,7 +39,7 @@ export type ToClient = { readonly hold: KnownHold } | { readonly end: true };
 /** So many ask at the same time in one process. */
 const lanes = 2;
 const crowdMilliseconds = 2_000;
-const readShare = 0.6;
+const readShare = 0.7;
 const againMilliseconds = 300;
 /** Of the writes that got no clear answer at first. */
 const giveUpShare = 0.3;
