@@ -274,7 +274,8 @@ function addHolds(app: RouteApp, dependencies: MoveDependencies): void {
         tags,
         security,
         summary: "End a hold before its time",
-        description: "`released` is false when it had ended already.",
+        description:
+          "Its end is one operation, whoever asks for it: `released` is true also when it had ended already.",
         headers: idempotencyHeaders,
         params: idParameters,
         response: { 200: releaseAnswer, default: problemResponse },
