@@ -4,8 +4,8 @@ import type { AppliedOperation, StockState } from "../domain/stock/apply-batch.t
 import type { ClaimState, Part, Transfer } from "../domain/stock/draft.ts";
 import { type Level, promisable } from "../domain/stock/movement.ts";
 import {
-  type Claim,
   claimOperationId,
+  claimsNamedBy,
   nextGeneration,
   operationIdOf,
   reservationIdOf,
@@ -146,7 +146,7 @@ async function findKnown(
   operations: readonly StockOperation[],
 ): Promise<{ claims: Map<ReservationId, ClaimState>; applied: StockState["applied"] }> {
   const claimed = new Map(
-    operations.flatMap(claimsOf).map((claim) => [reservationIdOf(claim), claim] as const),
+    operations.flatMap(claimsNamedBy).map((claim) => [reservationIdOf(claim), claim] as const),
   );
   const closingIds = new Map(
     [...claimed].map(([id, claim]) => [claimOperationId(claim, "release") as string, id]),
@@ -168,11 +168,6 @@ async function findKnown(
   return { claims, applied };
 }
 
-function claimsOf(operation: StockOperation): readonly Claim[] {
-  if ("claim" in operation) return [operation.claim];
-  return operation.kind === "count" ? operation.leaveShort.map(({ claim }) => claim) : [];
-}
-
 /**
  * A claim that was left short by a count goes on as its next generation, and an order that has not heard of it asks under the
  * older one. Few claims are released and asked about again, so this second look is seldom.
@@ -183,7 +178,7 @@ async function addNextGenerations(
   claims: Map<ReservationId, ClaimState>,
 ): Promise<void> {
   const next = operations
-    .flatMap(claimsOf)
+    .flatMap(claimsNamedBy)
     .filter((claim) => claims.get(reservationIdOf(claim))?.state === "released")
     .map((claim) => reservationIdOf(nextGeneration(claim)));
   if (next.length === 0) return;

@@ -98,7 +98,7 @@ class Batch {
       if (operation.kind !== "hold" || this.#answered(operation) !== null) continue;
       // After the queue, and only when it is empty: a hold keeps nothing from who waits.
       const answer: StockAnswer =
-        this.#queueNow().length > 0
+        this.#state.queueContinues || this.#queueNow().length > 0
           ? { outcome: "refused", reason: "others_wait" }
           : applyChange(this.#draft, operation);
       this.#remember(operation, answer);

@@ -209,6 +209,8 @@ function takeTransfer(draft: Draft, operation: ChangeOf<"take_transfer">): Stock
 function hold(draft: Draft, operation: ChangeOf<"hold">): StockAnswer {
   if (draft.stopped) return refused("stopped");
   const claim = holdClaim(operation.holdId);
+  // Ended before it began: who ended it must not find it afterwards.
+  if (draft.claimState(claim) !== undefined) return refused("claim_closed");
   const parts = draft.partsFor(operation.quantity, operation.locationId);
   // A backorder is promised to a buyer; nothing is kept that is not there.
   const isOnShelf = parts?.every((part) => part.quantity <= available(draft.levelOf(claim, part.locationId)));

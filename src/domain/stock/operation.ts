@@ -226,6 +226,13 @@ export function holdIdOf({ orderRef }: Claim): string {
   return orderRef.slice("hold/".length);
 }
 
+/** The claims whose state decides what an operation does. */
+export function claimsNamedBy(operation: StockOperation): readonly Claim[] {
+  if ("claim" in operation) return [operation.claim];
+  if (operation.kind === "hold") return [holdClaim(operation.holdId)];
+  return operation.kind === "count" ? operation.leaveShort.map(({ claim }) => claim) : [];
+}
+
 /** The next asking for the same units. */
 export function nextGeneration(claim: Claim): Claim {
   return { ...claim, generation: claim.generation + 1 };

@@ -273,6 +273,19 @@ describe("a hold", () => {
     expect(stock.do(hold(1, "h2")).answers).toEqual([{ outcome: "refused", reason: "others_wait" }]);
   });
 
+  test("that was ended before it began keeps nothing when it comes after all", () => {
+    const stock = new StockInMemory([level(3)]);
+    stock.do({ kind: "release", claim: holdClaim("h"), reason: "over" });
+    expect(stock.do(hold(2)).answers).toEqual([{ outcome: "refused", reason: "claim_closed" }]);
+  });
+
+  test("keeps nothing while more wait than were looked at", () => {
+    const stock = new StockInMemory([level(0)], 1);
+    stock.do(reserve("a", { paid: 1 }), reserve("b", { paid: 2 }));
+    const more: StockOperation = { kind: "receive", changeId: "r", quantity: 5, ...byHand };
+    expect(stock.do(more, hold(1)).answers[1]).toEqual({ outcome: "refused", reason: "others_wait" });
+  });
+
   test("keeps no unit that is not there, also where backorders are taken", () => {
     const stock = new StockInMemory([{ ...level(1), backorderFloor: -5 }]);
     expect(stock.do(hold(2)).answers).toEqual([{ outcome: "refused", reason: "not_enough" }]);

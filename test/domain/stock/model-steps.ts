@@ -1,5 +1,5 @@
 import { asId } from "../../../src/domain/ids.ts";
-import type { StockAnswer, StockOperation } from "../../../src/domain/stock/operation.ts";
+import { holdClaim, type StockAnswer, type StockOperation } from "../../../src/domain/stock/operation.ts";
 import type { ModelRequest } from "./model.ts";
 import { adjust, at, claim } from "./stock-builders.ts";
 
@@ -17,6 +17,27 @@ export function randomNumbers(seed: number): (below: number) => number {
 
 /** A request about one of few orders, so that they meet: asked twice, closed before asked for, shipped while waiting. */
 export function randomRequest(random: (below: number) => number, orders: number): ModelRequest {
+  return random(6) === 0 ? byHand(random, orders) : aboutOrder(random, orders);
+}
+
+/** What people do, under few names, so that a name comes back with another wish now and then. */
+function byHand(random: (below: number) => number, orders: number): ModelRequest {
+  const id = String(random(orders * 2));
+  switch (random(5)) {
+    case 0:
+      return { kind: "receive", id, quantity: 1 + random(4) };
+    case 1:
+      return { kind: "lost", id, quantity: 1 + random(4) };
+    case 2:
+      return { kind: "count", id, onHand: random(12) };
+    case 3:
+      return { kind: "hold", id, quantity: 1 + random(3) };
+    default:
+      return { kind: "end_hold", id };
+  }
+}
+
+function aboutOrder(random: (below: number) => number, orders: number): ModelRequest {
   const about = { order: `o${String(random(orders)).padStart(3, "0")}`, generation: 1 + random(2) };
   const kind = random(100);
   if (kind < 46) {
@@ -44,7 +65,46 @@ export function randomRequest(random: (below: number) => number, orders: number)
   };
 }
 
+const byPerson = { reason: "by hand", actorId: null, locationId: null } as const;
+
 export function operationOf(request: ModelRequest, prefix = ""): StockOperation {
+  switch (request.kind) {
+    case "receive":
+    case "lost":
+      return {
+        kind: request.kind,
+        changeId: `${prefix}${request.id}`,
+        quantity: request.quantity,
+        ...byPerson,
+      };
+    case "count":
+      return {
+        kind: "count",
+        countId: `${prefix}${request.id}`,
+        onHand: request.onHand,
+        expectedVersion: null,
+        leaveShort: [],
+        ...byPerson,
+      };
+    case "hold":
+      return {
+        kind: "hold",
+        holdId: `${prefix}${request.id}`,
+        quantity: request.quantity,
+        expiresAt: at(90),
+        ...byPerson,
+      };
+    case "end_hold":
+      return { kind: "release", claim: holdClaim(`${prefix}${request.id}`), reason: "over" };
+    default:
+      return orderOperationOf(request, prefix);
+  }
+}
+
+function orderOperationOf(
+  request: Exclude<ModelRequest, { kind: "receive" | "lost" | "count" | "hold" | "end_hold" }>,
+  prefix: string,
+): StockOperation {
   if (request.kind === "adjust") {
     const operation = adjust(`${prefix}${request.id}`, request.quantity);
     return request.elsewhere && operation.kind === "adjust"

@@ -18,10 +18,19 @@ useTestDatabase(async (database) => {
   shop = await seedShop(db);
 });
 
-function randomBatch(random: (below: number) => number, orders: number, earlier: readonly ModelRequest[]) {
+/** @param holds without them nothing looks at the whole queue at once. */
+function randomBatch(
+  random: (below: number) => number,
+  orders: number,
+  earlier: readonly ModelRequest[],
+  holds = true,
+) {
   return Array.from({ length: 1 + random(25) }, (): ModelRequest => {
     const again = earlier[random(earlier.length)];
-    return again !== undefined && random(6) === 0 ? again : randomRequest(random, orders);
+    if (again !== undefined && random(6) === 0) return again;
+    let request = randomRequest(random, orders);
+    while (request.kind === "hold" && !holds) request = randomRequest(random, orders);
+    return request;
   });
 }
 
@@ -40,7 +49,7 @@ test(`batch for batch the stock answers and counts like the plain model (CREATOR
     );
     const earlier: ModelRequest[] = [];
     for (let batch = 0; batch < 40; batch += 1) {
-      const requests = randomBatch(random, 15, earlier);
+      const requests = randomBatch(random, 15, earlier, stock.queueLimit === 1_000);
       earlier.push(...requests);
       const where = `SKU ${sku}, batch ${batch}`;
       const result = stock.do(...requests.map((request) => operationOf(request)));
@@ -106,7 +115,10 @@ test(`through the database too, with operations among them that it refuses (CREA
 
 function claimsOf(stock: StockInMemory): readonly string[] {
   return [...stock.claims]
-    .map(([id, { state }]) => `${id.replace(/^shop\/(.+)\/\d\/(\d)$/, "$1#$2")} ${state}`)
+    .map(
+      ([id, { state }]) =>
+        `${id.replace(/^shop\/(.+)\/\d\/(\d)$/, "$1#$2").replace(/^hold\/(.+)\/1\/1$/, "hold $1")} ${state}`,
+    )
     .sort();
 }
 
@@ -122,9 +134,11 @@ const everyAnswer = [
   "refused below_reserved",
   "refused below_zero",
   "refused claim_closed",
+  "refused not_enough",
   "refused not_shipped",
   "refused nothing_held",
   "refused operation_id_reused",
+  "refused others_wait",
   "refused unknown_location",
   "released",
   "reserved",

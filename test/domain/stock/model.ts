@@ -14,7 +14,11 @@ export type ModelRequest =
   | { kind: "rank"; order: string; generation: number; paid: number }
   | { kind: "release" | "reverse"; order: string; generation: number }
   | { kind: "ship"; order: string; generation: number; quantity: number; outside: boolean }
-  | { kind: "adjust"; id: string; quantity: number; elsewhere: boolean };
+  | { kind: "adjust"; id: string; quantity: number; elsewhere: boolean }
+  | { kind: "receive" | "lost"; id: string; quantity: number }
+  | { kind: "count"; id: string; onHand: number }
+  | { kind: "hold"; id: string; quantity: number }
+  | { kind: "end_hold"; id: string };
 
 interface ModelClaim {
   name: string;
@@ -39,10 +43,15 @@ export class StockModel {
   /** Answers in the requests' order; requests that give or take are done first, then the units go round. */
   batch(requests: readonly ModelRequest[]): string[] {
     const asking: ModelRequest[] = [];
+    const keeping: Extract<ModelRequest, { kind: "hold" }>[] = [];
     const adjusted: string[] = [];
     for (const request of requests) {
       const id = idOf(request);
-      if (this.#remembered.has(id) || asking.some((other) => idOf(other) === id)) continue;
+      if (this.#remembered.has(id) || [...asking, ...keeping].some((other) => idOf(other) === id)) continue;
+      if (request.kind === "hold") {
+        keeping.push(request);
+        continue;
+      }
       if (request.kind === "reserve") {
         asking.push(request);
         continue;
@@ -52,6 +61,11 @@ export class StockModel {
       if (answer === "adjusted") adjusted.push(id);
     }
     this.#letGoRound(asking);
+    for (const request of keeping) {
+      const answer = this.#hold(request);
+      this.#remember(request, answer);
+      if (answer === "adjusted") adjusted.push(idOf(request));
+    }
     for (const id of adjusted) {
       this.#remembered.get(id)!.answer = `adjusted ${this.onHand} ${this.onHand - this.reserved}`;
     }
@@ -79,8 +93,55 @@ export class StockModel {
     return claim;
   }
 
-  #change(request: Exclude<ModelRequest, { kind: "reserve" }>): string {
-    if (request.kind === "adjust") return this.#adjust(request);
+  /** Last of all, and only while nobody waits: of what is on the shelf. */
+  #hold(request: Extract<ModelRequest, { kind: "hold" }>): string {
+    if (this.claims.some((claim) => claim.state === "waiting")) return "refused others_wait";
+    const name = `hold ${request.id}`;
+    if (this.claims.some((claim) => claim.name === name)) return "refused claim_closed";
+    if (request.quantity > Math.min(this.free(), this.onHand - this.reserved)) return "refused not_enough";
+    this.claims.push({ name, state: "held", quantity: request.quantity, paid: null, ordered: 0 });
+    this.reserved += request.quantity;
+    return "adjusted";
+  }
+
+  #endHold(id: string): string {
+    const name = `hold ${id}`;
+    const hold = this.claims.find((claim) => claim.name === name);
+    if (hold === undefined) {
+      this.claims.push({ name, state: "closed", quantity: 0, paid: null, ordered: 0 });
+      return "closed";
+    }
+    if (hold.state !== "held") return "closed";
+    hold.state = "released";
+    this.reserved -= hold.quantity;
+    return "released";
+  }
+
+  #count(onHand: number): string {
+    const change = onHand - this.onHand;
+    if (change < 0 && this.free() + change < 0) return "refused below_reserved";
+    this.onHand = onHand;
+    return "adjusted";
+  }
+
+  #change(request: Exclude<ModelRequest, { kind: "reserve" | "hold" }>): string {
+    switch (request.kind) {
+      case "adjust":
+        return request.elsewhere ? "refused unknown_location" : this.#adjust(request.quantity);
+      case "receive":
+        return this.#adjust(request.quantity);
+      case "lost":
+        return this.#adjust(-request.quantity);
+      case "count":
+        return this.#count(request.onHand);
+      case "end_hold":
+        return this.#endHold(request.id);
+      default:
+        return this.#claimChange(request);
+    }
+  }
+
+  #claimChange(request: Extract<ModelRequest, { kind: "rank" | "release" | "ship" | "reverse" }>): string {
     const claim = this.#find(request);
     if (request.kind === "rank") {
       if (claim?.state === "waiting") claim.paid = request.paid;
@@ -128,11 +189,10 @@ export class StockModel {
     return "shipped";
   }
 
-  #adjust(request: Extract<ModelRequest, { kind: "adjust" }>): string {
-    if (request.elsewhere) return "refused unknown_location";
-    if (this.onHand + request.quantity < 0) return "refused below_zero";
-    if (request.quantity < 0 && this.free() + request.quantity < 0) return "refused below_reserved";
-    this.onHand += request.quantity;
+  #adjust(quantity: number): string {
+    if (this.onHand + quantity < 0) return "refused below_zero";
+    if (quantity < 0 && this.free() + quantity < 0) return "refused below_reserved";
+    this.onHand += quantity;
     return "adjusted";
   }
 
@@ -181,11 +241,12 @@ function nameOf({ order, generation }: { order: string; generation: number }): s
 }
 
 function idOf(request: ModelRequest): string {
-  return request.kind === "adjust" ? `adjust ${request.id}` : `${request.kind} ${nameOf(request)}`;
+  return `${request.kind} ${"id" in request ? request.id : nameOf(request)}`;
 }
 
 /** What makes two requests under one id two different ones. */
 function bodyOf(request: ModelRequest): string {
   if (request.kind === "adjust") return `${request.quantity} ${request.elsewhere}`;
+  if (request.kind === "count") return String(request.onHand);
   return "quantity" in request ? String(request.quantity) : "";
 }

@@ -9,6 +9,7 @@ import type { ClaimState, Transfer } from "../../../src/domain/stock/draft.ts";
 import type { Level } from "../../../src/domain/stock/movement.ts";
 import {
   type Claim,
+  claimsNamedBy,
   nextGeneration,
   reservationIdOf,
   type StockOperation,
@@ -98,10 +99,7 @@ export class StockInMemory {
 
   /** Only the claims that the operations name, and the next generation of what was released, as the database loads them. */
   #named(operations: readonly StockOperation[]): Map<ReservationId, ClaimState> {
-    const claims = operations.flatMap((each) => {
-      if ("claim" in each) return [each.claim];
-      return each.kind === "count" ? each.leaveShort.map((waiting) => waiting.claim) : [];
-    });
+    const claims = operations.flatMap(claimsNamedBy);
     const named = new Set(
       claims.flatMap((each) => {
         const isReleased = this.claims.get(reservationIdOf(each))?.state === "released";
