@@ -3,7 +3,7 @@ import { expect, onTestFailed, onTestFinished, test } from "vitest";
 import { startChaosStack } from "../chaos/stack.ts";
 import { blow } from "../chaos/storm.ts";
 import { startTraffic } from "../chaos/traffic.ts";
-import { randomFrom } from "../support/random.ts";
+import { type Random, randomFrom } from "../support/random.ts";
 import { checkHistory } from "./checker.ts";
 import { corruptions } from "./corruptions.ts";
 import { readHistory, startClients } from "./recording.ts";
@@ -39,6 +39,7 @@ test(
   `what clients were told while the worker and the database were killed is linearizable (seed ${seed})`,
   async () => {
     const random = randomFrom(seed);
+    const storm = Array.from({ length: form.rounds }, () => drawRound(random)).flat();
     const stack = await startChaosStack({ timeScale: 720, stockEach: 40, apiProcesses: form.apiProcesses });
     onTestFinished(() => stack.close());
     const orders = await startTraffic(stack, {
@@ -58,7 +59,6 @@ test(
       random,
     });
     onTestFinished(() => clients.kill());
-    const storm = Array.from({ length: form.rounds }, () => drawRound()).flat();
     const report = await blow(stack, storm);
     onTestFailed(() => console.log(`CREATORFLOW_HISTORY_SEED=${seed}\n${report.happened.join("\n")}`));
     const recorded = await clients.end();
@@ -88,20 +88,17 @@ test(
         if (wrong !== null) expect(checkHistory(wrong), what).toMatchObject({ linearizable: false });
       }
     }
-
-    /** Each is killed, and both at once. */
-    function drawRound(): Parameters<typeof blow>[1] {
-      const [least = 0, most = 0] = form.quietMilliseconds;
-      const victims = [
-        ["worker"],
-        ["postgres"],
-        ...(full ? [["worker", "postgres"] as const, ["api"] as const] : []),
-      ] as const;
-      return victims.map((parts) => ({
-        waitMilliseconds: random.whole(least, most),
-        troubles: [{ kind: "kill", parts, downMilliseconds: random.whole(0, 1_500) }],
-      }));
-    }
   },
   full ? 1_800_000 : 300_000,
 );
+
+/** The worker and the database are killed, and in full both at once and an API as well. */
+function drawRound(random: Random): Parameters<typeof blow>[1] {
+  const [least = 0, most = 0] = form.quietMilliseconds;
+  const each = [["worker"], ["postgres"]] as const;
+  const more = full ? ([["worker", "postgres"], ["api"]] as const) : [];
+  return [...each, ...more].map((parts) => ({
+    waitMilliseconds: random.whole(least, most),
+    troubles: [{ kind: "kill", parts, downMilliseconds: random.whole(0, 1_500) }],
+  }));
+}

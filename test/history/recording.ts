@@ -10,7 +10,6 @@ import type { ClientSettings, Recorded, ToClient } from "./client-process.ts";
 
 /** Clients that are processes, what they have been told, and the ledger of each SKU that they asked about. */
 export interface Recording {
-  readonly operations: () => number;
   /** Lets them end when each has done its part; resolves when all have. */
   end(): Promise<readonly Recorded[]>;
   kill(): void;
@@ -25,6 +24,7 @@ export async function startClients(
     readonly clients: number;
     readonly operationsEach: number;
     readonly skuIds: readonly string[];
+    /** For the clients' seeds. */
     readonly random: Random;
   },
 ): Promise<Recording> {
@@ -63,16 +63,15 @@ export async function startClients(
       });
     });
   };
-  /** Somebody else hears of it while its maker goes on: both may end it. */
+  /** Of every other hold somebody else hears while its maker goes on: both may end it. */
   const tellOfHold = ({ skuId, operation: { key }, holdId }: Recorded): void => {
-    if (holdId === null || !random.chance(0.5)) return;
-    tell(random.pick(running), { hold: { skuId, key, holdId } });
+    const other = running[recorded.length % (2 * running.length)];
+    if (holdId !== null && other !== undefined) tell(other, { hold: { skuId, key, holdId } });
   };
   const all = Promise.all(Array.from({ length: clients }, (_, index) => begin(index + 1)));
   // Looked at when they end; until then a failure must not count as unhandled.
   all.catch(() => undefined);
   return {
-    operations: () => recorded.length,
     async end() {
       for (const child of running) tell(child, { end: true });
       await all;
