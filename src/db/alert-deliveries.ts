@@ -83,7 +83,8 @@ export async function planStep(
   `.execute(transaction);
   await transaction
     .updateTable("alerts")
-    .set({ rungs: rung + 1, steps: steps + 1 })
+    // Rungs that were slept through count as steps that were taken: there are never fewer steps than rungs.
+    .set({ rungs: rung + 1, steps: Math.max(steps, rung) + 1 })
     .where("id", "=", alertId)
     .execute();
 }

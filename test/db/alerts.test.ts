@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { lockAlert, planStep } from "../../src/db/alert-deliveries.ts";
 import { type AlertAnswer, answerAlert, openAlert, resolveAlerts } from "../../src/db/alerts.ts";
 import type { Database } from "../../src/db/connection.ts";
 import { applyStockBatch } from "../../src/db/stock.ts";
@@ -325,4 +326,27 @@ test("a SKU has one alert of a kind for each of what it is about", async () => {
   expect(await alertsOf(skuId)).toEqual(["drift open", "drift open"]);
   await inShop((transaction) => resolveAlerts(transaction, shop.tenantId, ["drift"], "listing-1"));
   expect((await alertsOf(skuId)).toSorted()).toEqual(["drift open", "drift rearmed"]);
+});
+
+test("an alert whose first rungs were slept through is told of on the highest, and goes on from there", async () => {
+  const skuId = await seedSku(db, shop, 50);
+  await inShop(async (transaction) => {
+    await openAlert(transaction, shop.tenantId, { kind: "drift", skuId, subjectId: "slept through" });
+    const { id } = await transaction
+      .selectFrom("alerts")
+      .where("sku_id", "=", skuId)
+      .select("id")
+      .executeTakeFirstOrThrow();
+    const alertId = asId<"Alert">(id);
+    await planStep(transaction, { alertId, steps: 0 }, 2, [{ userId: anna, medium: "in_app" }]);
+    const alert = await lockAlert(transaction, alertId);
+    expect(alert).toMatchObject({ unanswered: { rungs: 3 } });
+    await planStep(transaction, alert!, 0, [{ userId: anna, medium: "in_app" }]);
+    const told = await transaction
+      .selectFrom("alert_deliveries")
+      .where("alert_id", "=", id)
+      .select("rung")
+      .execute();
+    expect(told.map(({ rung }) => rung).toSorted()).toEqual([0, 2]);
+  });
 });
