@@ -131,8 +131,8 @@ export function createApiClient({ apiUrls, email, password, firstApi }: ApiClien
     },
     async get(route, schema) {
       for (;;) {
-        const response = await authorised(route, {});
-        if (response.ok) return schema.parse(await response.json());
+        const response = await authorised(route, {}).catch(() => null);
+        if (response?.ok === true) return schema.parse(await response.json());
         await pause(againMilliseconds);
       }
     },
