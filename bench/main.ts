@@ -8,6 +8,7 @@ import { runBenchmark } from "./harness.ts";
 import { ingest } from "./ingest.ts";
 import { lifeCost } from "./life-cost.ts";
 import { orderRate } from "./orders.ts";
+import { push } from "./push.ts";
 import { renderReport, saveReport } from "./report.ts";
 import { stockRate } from "./stock.ts";
 
@@ -20,6 +21,7 @@ const benchmarks: readonly Benchmark[] = [
   continueAsNew,
   coldSkus,
   ingest,
+  push,
 ];
 
 const { values, positionals } = parseArgs({

@@ -1,3 +1,4 @@
+import { parse } from "lossless-json";
 import { z } from "zod";
 import { until } from "../test/support/until.ts";
 
@@ -21,6 +22,54 @@ const orderSchema = z
 export type SimulatedOrder = z.output<typeof orderSchema>;
 const callsSchema = z.object({ endpoint: z.string(), codes: z.record(z.string(), z.number()) });
 
+const stockTopic = 68;
+const webhookSchema = z.object({ type: z.number(), body: z.string() });
+const stockMessageSchema = z.object({
+  data: z.object({
+    sku_id: z.string(),
+    occurred_at: z.string(),
+    quantity_snapshot_after_change: z.object({
+      total_available_quantity: z.coerce.number(),
+      total_committed_quantity: z.coerce.number(),
+    }),
+    change_detail: z.tuple([
+      z.object({
+        trigger_source: z.string(),
+        total_quantity_delta: z.coerce.number().default(0),
+        committed_quantity_delta: z.coerce.number().default(0),
+      }),
+    ]),
+  }),
+});
+
+/** One change of a SKU's numbers in a shop's books, which tell the seller of each. */
+export interface StockChange {
+  readonly channelSkuId: string;
+  /** Milliseconds since the epoch. */
+  readonly at: number;
+  readonly trigger: string;
+  /** Units by which available and committed together have changed. */
+  readonly totalDelta: number;
+  readonly committedDelta: number;
+  readonly available: number;
+  readonly committed: number;
+}
+
+function stockChangeOf(body: string): StockChange {
+  // Ids have more digits than a number keeps.
+  const { data } = stockMessageSchema.parse(parse(body, null, (digits) => digits));
+  const [change] = data.change_detail;
+  return {
+    channelSkuId: data.sku_id,
+    at: Date.parse(data.occurred_at.replace(/(\.\d{3})\d*Z$/, "$1Z")),
+    trigger: change.trigger_source,
+    totalDelta: change.total_quantity_delta,
+    committedDelta: change.committed_quantity_delta,
+    available: data.quantity_snapshot_after_change.total_available_quantity,
+    committed: data.quantity_snapshot_after_change.total_committed_quantity,
+  };
+}
+
 export interface BurstRequest {
   readonly orders: number;
   readonly skuIds: readonly string[];
@@ -32,9 +81,12 @@ export interface BurstRequest {
 
 export class Simulator {
   readonly url: string;
+  /** Of the controls of one shop among several. */
+  readonly #prefix: string;
 
-  constructor(url: string) {
+  constructor(url: string, prefix: "" | "/second" = "") {
     this.url = url;
+    this.#prefix = prefix;
   }
 
   async control<Schema extends z.ZodType>(
@@ -43,7 +95,7 @@ export class Simulator {
     schema: Schema,
     body?: object,
   ): Promise<z.output<Schema>> {
-    const response = await fetch(new URL(route, this.url), {
+    const response = await fetch(new URL(`${this.#prefix}${route}`, this.url), {
       method,
       ...(body === undefined
         ? {}
@@ -87,6 +139,12 @@ export class Simulator {
   /** The shop's own books of its orders. */
   async orders(): Promise<readonly SimulatedOrder[]> {
     return await this.#pages("orders", orderSchema);
+  }
+
+  /** Every change of a SKU's numbers, in the order in which the shop has made them. */
+  async stockJournal(): Promise<readonly StockChange[]> {
+    const webhooks = await this.#pages("webhooks", webhookSchema);
+    return webhooks.filter(({ type }) => type === stockTopic).map(({ body }) => stockChangeOf(body));
   }
 
   /** Calls received so far, by endpoint, whatever was answered. */

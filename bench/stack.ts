@@ -19,6 +19,8 @@ export interface BenchStack {
   readonly client: Client;
   readonly temporalAddress: string;
   readonly simulator: Simulator;
+  /** The second shop's, when there is one. */
+  readonly secondSimulator: Simulator;
   readonly apiUrl: string;
   /** Login of the processes. */
   readonly databaseUrl: string;
@@ -35,6 +37,8 @@ export interface StackOptions {
   readonly timeScale: number;
   /** Whether the demo's steady stream of orders runs beside. */
   readonly demoOrders: boolean;
+  /** Whether the demo's seller has a second shop, which sells the same units. */
+  readonly secondShop?: boolean;
   /** Has PostgreSQL count statements. */
   readonly countStatements?: boolean;
 }
@@ -71,9 +75,10 @@ async function startStack(options: StackOptions): Promise<BenchStack> {
   let server: RunningProcess | null = null;
   try {
     if (options.countStatements === true) await loadStatementCounter(home, environment);
-    server = startOwn("src/embedded/start.ts", { name: "stack", args: [], environment, graceSeconds: 20 });
+    const args = ["--second-shop", options.secondShop === true ? "on" : "off"];
+    server = startOwn("src/embedded/start.ts", { name: "stack", args, environment, graceSeconds: 20 });
     const running = await untilRunning(server, home);
-    return await openStack(server, home, running, environment);
+    return await openStack(server, home, running, environment, options.secondShop === true ? 2 : 1);
   } catch (error) {
     await server?.stop();
     await fs.rm(home, { recursive: true, force: true });
@@ -138,6 +143,7 @@ async function openStack(
   home: string,
   { pid, addresses }: z.output<typeof runningSchema>,
   environment: Readonly<Record<string, string | null>>,
+  shops: number,
 ): Promise<BenchStack> {
   const { superuser } = superuserSchema.parse(
     JSON.parse(await fs.readFile(path.join(home, "postgres.json"), "utf8")),
@@ -151,8 +157,12 @@ async function openStack(
   const query = async <Row extends object>(statement: string, values: readonly unknown[] = []) =>
     (await pool.query<Row>(statement, [...values])).rows;
   await until(
-    "the demo shop is connected",
-    async () => (await query("select from shops where status = 'connected'")).length > 0,
+    "the demo's shops are connected",
+    async () => {
+      // The careful budget of a new shop is a minute's work for its catalogue.
+      if (shops > 1) await learnRateBudget({ query });
+      return (await query("select from shops where status = 'connected'")).length === shops;
+    },
     { seconds: startSecondsMax },
   );
   return {
@@ -160,6 +170,7 @@ async function openStack(
     client,
     temporalAddress: addresses.temporalAddress,
     simulator: new Simulator(addresses.simulatorUrl),
+    secondSimulator: new Simulator(addresses.simulatorUrl, "/second"),
     apiUrl: addresses.apiUrl,
     databaseUrl: addresses.databaseUrl,
     environment,
@@ -212,9 +223,15 @@ export async function openRateBudget(stack: BenchStack): Promise<string> {
     requestsPerSecond: 1_000,
     burst: 1_000,
   });
-  await stack.query(`
-    update rate_buckets set rate_per_minute = 3000, burst = 50, tokens = 50, blocked_until = null`);
+  await learnRateBudget(stack);
   return await describeRateBudget(stack);
+}
+
+/** Lets the shops' budgets stand where they come to when the channel takes every call: at the product's ceiling. */
+export async function learnRateBudget(stack: Pick<BenchStack, "query">): Promise<void> {
+  await stack.query(
+    "update rate_buckets set rate_per_minute = 3000, burst = 50, tokens = 50, blocked_until = null",
+  );
 }
 
 /** The shop's rate budget as it stands. */

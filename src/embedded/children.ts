@@ -15,6 +15,8 @@ export interface Setting {
   readonly home: string;
   readonly secretKey: Buffer;
   readonly stack: Stack;
+  /** Whether the demo seller has a second shop, which sells the same units. */
+  readonly secondShop: boolean;
 }
 
 export interface Database {
@@ -36,7 +38,10 @@ export interface Simulator {
 const credentialsSchema = z.object({ appKey: z.string(), appSecret: z.string() });
 
 /** Starts the simulator with its books in our folder, calling our API's webhooks. */
-export async function provideSimulator({ config, home, stack }: Setting, api: string): Promise<Simulator> {
+export async function provideSimulator(
+  { config, home, stack, secondShop }: Setting,
+  api: string,
+): Promise<Simulator> {
   const { simulatorPort: port } = config;
   return await step("TikTok Shop simulator", async () => {
     await refuseTakenPort(port, "SIMULATOR_PORT", "the TikTok Shop simulator");
@@ -47,6 +52,7 @@ export async function provideSimulator({ config, home, stack }: Setting, api: st
         ...["--port", String(port), "--home", path.join(home, "simulator")],
         ...["--time-scale", String(config.timeScale), "--webhook-url", `${api}/webhooks/tiktok-shop`],
         ...["--orders-per-minute", config.demo.orders ? "12" : "0", "--log-level", "warn"],
+        ...["--second-shop", secondShop ? "on" : "off"],
       ],
       graceSeconds: 2,
       logFile: logFile(home, "simulator"),

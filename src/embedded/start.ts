@@ -1,4 +1,5 @@
 import path from "node:path";
+import { parseArgs } from "node:util";
 import closeWithGrace from "close-with-grace";
 import pg from "pg";
 import { type Config, loadConfig } from "../config.ts";
@@ -38,13 +39,13 @@ const demoTimeScale = "720";
 const stopMillisecondsMax = 15_000;
 const stopSignals = ["SIGINT", "SIGTERM"] as const;
 
-async function start(config: Config, home: string, stack: Stack): Promise<void> {
+async function start(config: Config, home: string, stack: Stack, secondShop: boolean): Promise<void> {
   const began = performance.now();
   const api = localUrl(config.api.host, config.api.port);
   await refuseTakenPort(config.api.port, "PORT", "the API");
   const secretKey =
     config.secretKey.toString("base64") === demoSecretKey ? await homeSecretKey(home) : config.secretKey;
-  const setting: Setting = { config, home, secretKey, stack };
+  const setting: Setting = { config, home, secretKey, stack, secondShop };
 
   const [database, temporal, simulator] = await Promise.all([
     provideDatabase(setting),
@@ -176,7 +177,14 @@ function localUrl(host: string, port: number): string {
   return `http://${everywhere[host] ?? host}:${port}`;
 }
 
+/** `--second-shop on`: the demo's seller has a second shop, which sells the same units. */
+function wantsSecondShop(): boolean {
+  const { values } = parseArgs({ options: { "second-shop": { type: "string", default: "off" } } });
+  return values["second-shop"] === "on";
+}
+
 async function main(): Promise<void> {
+  const secondShop = wantsSecondShop();
   const stack = createStack();
   let home: string | null = null;
   const closing = closeWithGrace(
@@ -196,7 +204,7 @@ async function main(): Promise<void> {
   await takeHome(folder);
   home = folder;
   tell("CreatorFlow is starting.\n");
-  await Promise.race([start(config, folder, stack), stack.broken]);
+  await Promise.race([start(config, folder, stack, secondShop), stack.broken]);
   await stack.broken;
 }
 

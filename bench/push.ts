@@ -1,0 +1,89 @@
+import type { Benchmark } from "./benchmark.ts";
+import { repeated } from "./harness.ts";
+import { compareTo, type Figure, quantileOf } from "./report.ts";
+import { type BenchStack, describeRateBudget, learnRateBudget, onStack } from "./stack.ts";
+import {
+  type CauseKind,
+  measureCauses,
+  openTwoShops,
+  runTraffic,
+  type TwoShops,
+  untilSettled,
+} from "./two-shops.ts";
+
+/**
+ * How soon the right number stands in the shops: 200 SKUs sold in two of them are adjusted, received and sold while orders
+ * live their whole lives. Judged by the simulator's own books.
+ */
+export const push: Benchmark = {
+  name: "push",
+  title: "from a change of stock to the right number in the shops' own books",
+  async run({ runs, short }) {
+    return await onStack({ timeScale: 1, demoOrders: false, secondShop: true }, async (stack) => {
+      const rates = { causesPerSecond: 10, ordersPerSecond: 5, seconds: short ? 5 : 120 };
+      const shops = await openTwoShops(stack, short ? 20 : 200);
+      await learnRateBudget(stack);
+      const budget = await describeRateBudget(stack);
+      const found = await repeated(runs, async (run) => await measure(stack, shops, rates, run + 1));
+      return {
+        settings: {
+          SKUs: shops.skus.length,
+          "adjustments and receipts a second": rates.causesPerSecond,
+          "orders a second, both shops": rates.ordersPerSecond,
+          seconds: rates.seconds,
+          "rate budget of each shop, as it has learnt it": budget,
+        },
+        runs: found,
+        compare: (median) => [
+          compareTo("every cause made good, p95", median("every cause: p95"), "s", "at most", 1),
+          compareTo("every cause made good, p99", median("every cause: p99"), "s", "at most", 3),
+        ],
+      };
+    });
+  },
+};
+
+async function measure(
+  stack: BenchStack,
+  shops: TwoShops,
+  rates: Parameters<typeof runTraffic>[2],
+  seed: number,
+): Promise<Figure[]> {
+  const since = Date.now();
+  const callsBefore = await callsOf(shops);
+  await runTraffic(stack, shops, rates, seed);
+  const minutes = (Date.now() - since) / 60_000;
+  const calls = (await callsOf(shops)) - callsBefore;
+  await untilSettled(stack, 120);
+  const causes = await measureCauses(stack, shops, since);
+  const never = causes.filter(({ delay }) => delay === null);
+  if (never.length > 0)
+    throw new Error(`${never.length} causes were never made good, the first: ${JSON.stringify(never[0])}`);
+  const kinds: readonly (CauseKind | "every cause")[] = ["every cause", "change", "sale elsewhere"];
+  return [
+    ...kinds.flatMap((kind) => {
+      const seconds = secondsByCause(causes.filter((cause) => kind === "every cause" || cause.kind === kind));
+      return [
+        { name: `${kind}: causes`, unit: "", value: seconds.length },
+        ...[0.5, 0.95, 0.99, 1].map((share) => ({
+          name: share === 1 ? `${kind}: slowest` : `${kind}: p${share * 100}`,
+          unit: "s",
+          value: quantileOf(seconds, share),
+        })),
+      ];
+    }),
+    { name: "calls, both shops", unit: "a minute", value: calls / minutes },
+  ];
+}
+
+async function callsOf({ shops }: TwoShops): Promise<number> {
+  const calls = await Promise.all(shops.map(({ simulator }) => simulator.calls()));
+  return calls.flatMap((each) => [...each.values()]).reduce((sum, count) => sum + count, 0);
+}
+
+/** Until every listing concerned is right. What was right already needed no push, and is left out. */
+function secondsByCause(causes: Awaited<ReturnType<typeof measureCauses>>): readonly number[] {
+  const slowest = new Map<string, number>();
+  for (const { id, delay } of causes) slowest.set(id, Math.max(slowest.get(id) ?? 0, delay ?? 0));
+  return [...slowest.values()].filter((delay) => delay > 0).map((delay) => delay / 1_000);
+}

@@ -1,0 +1,321 @@
+import { setTimeout as pause } from "node:timers/promises";
+import pMap from "p-map";
+import { WithStartWorkflowOperation } from "@temporalio/client";
+import { asId, type SkuId, type TenantId } from "../src/domain/ids.ts";
+import type { StockOperation } from "../src/domain/stock/operation.ts";
+import { skuWorkflowId, taskQueues } from "../src/workflows/addressing.ts";
+import { applyOperations } from "../src/workflows/messages.ts";
+import { type Random, randomFrom } from "../test/support/random.ts";
+import { until } from "../test/support/until.ts";
+import { z } from "zod";
+import { millisecondsUntilRight, standingsOf } from "./push-delay.ts";
+import type { Simulator, StockChange } from "./simulator.ts";
+import type { BenchStack } from "./stack.ts";
+
+/**
+ * One seller's shelf behind two shops: what changes it, and how long each listing then shows the wrong number. What a
+ * listing should show comes from our ledger, what it does show from the simulator's own books.
+ */
+export interface TwoShops {
+  readonly skus: readonly SoldSku[];
+  readonly shops: readonly Shop[];
+}
+
+export interface Shop {
+  readonly shopId: string;
+  readonly name: string;
+  readonly simulator: Simulator;
+}
+
+export interface SoldSku {
+  readonly tenantId: TenantId;
+  readonly skuId: SkuId;
+  /** By our id of the shop. */
+  readonly channelSkuIds: ReadonlyMap<string, string>;
+}
+
+export interface Rates {
+  readonly causesPerSecond: number;
+  readonly ordersPerSecond: number;
+  readonly seconds: number;
+}
+
+/** So many that nothing sells out: a number cut off at nothing says nothing of how late it is. */
+const unitsPlenty = 1_000;
+/** Real milliseconds in each state, so that a whole life passes within the run; the parcel leaves at the end of the second. */
+const life = { unpaidMs: 1_000, onHoldMs: 1_000, collectionMs: 2_000, transitMs: 2_000, completedMs: 2_000 };
+/** One buyer in so many cancels. */
+const cancelsOneIn = 8;
+
+/** Brings so many SKUs that both shops sell to as many units each. */
+export async function openTwoShops(
+  stack: BenchStack,
+  skuCount: number,
+  unitsEach: number = unitsPlenty,
+): Promise<TwoShops> {
+  const rows = await stack.query<{
+    tenant_id: string;
+    sku_id: string;
+    available: number;
+    shops: { shop: string; channel_sku: string }[];
+  }>(
+    `select tenant_id, sku_id, (select sum(available_stock)::integer from stock_levels where sku_id = listings.sku_id) as available,
+       jsonb_agg(jsonb_build_object('shop', shop_id, 'channel_sku', channel_sku_id)) as shops
+     from listings group by tenant_id, sku_id having count(*) = 2 order by sku_id limit $1`,
+    [skuCount],
+  );
+  const skus = rows.map((row) => ({
+    tenantId: asId<"Tenant">(row.tenant_id),
+    skuId: asId<"Sku">(row.sku_id),
+    channelSkuIds: new Map(row.shops.map(({ shop, channel_sku: channelSku }) => [shop, channelSku])),
+  }));
+  if (skus.length < skuCount) throw new Error(`Only ${skus.length} SKUs are sold in both shops`);
+  const shops = await shopsOf(stack);
+  await pMap(
+    rows,
+    async ({ available }, index) => {
+      const sku = skus[index];
+      if (sku !== undefined)
+        await changeStock({ stack, ...sku }, "adjust", `${sku.skuId}/opening`, unitsEach - available);
+    },
+    { concurrency: 8 },
+  );
+  await untilSettled(stack, 120);
+  await stack.query(`
+    create table if not exists bench_buffers (sku_id uuid, adaptive_buffer integer, at timestamptz default clock_timestamp());
+    create or replace function bench_note_buffer() returns trigger language plpgsql security definer
+      set search_path = public as $$ begin
+        insert into bench_buffers (sku_id, adaptive_buffer) values (new.sku_id, new.adaptive_buffer); return null; end $$;
+    create or replace trigger bench_note_buffer after insert or update on sku_demand
+      for each row execute function bench_note_buffer()`);
+  return { skus, shops };
+}
+
+async function shopsOf({ query, simulator, secondSimulator }: BenchStack): Promise<readonly Shop[]> {
+  const there = await simulator.control(
+    "GET",
+    "/_sim/shops",
+    z.array(z.object({ shopId: z.string(), controls: z.string() })),
+  );
+  const rows = await query<{ id: string; name: string; channel_shop_id: string }>(
+    "select id, name, channel_shop_id from shops order by id",
+  );
+  return rows.map(({ id, name, channel_shop_id: channelShopId }) => {
+    const found = there.find(({ shopId }) => shopId === channelShopId);
+    if (found === undefined) throw new Error(`The simulator has no shop ${channelShopId}`);
+    return { shopId: id, name, simulator: found.controls === "" ? simulator : secondSimulator };
+  });
+}
+
+/** What sellers and buyers do for a while: adjustments and receipts beside orders in both shops, each at its own pace. */
+export async function runTraffic(
+  stack: BenchStack,
+  shops: TwoShops,
+  rates: Rates,
+  seed: number,
+): Promise<void> {
+  const random = randomFrom(seed);
+  const run = `${seed}/${Date.now()}`;
+  await Promise.all([
+    atPace(rates.causesPerSecond, rates.seconds, async (count) => {
+      const { tenantId, skuId } = random.pick(shops.skus);
+      const place = { stack, tenantId, skuId };
+      if (random.chance(0.25)) await changeStock(place, "receive", `${run}/${count}`, random.whole(1, 10));
+      else await changeStock(place, "adjust", `${run}/${count}`, random.pick([-3, -2, -1, 1, 2, 4]));
+    }),
+    atPace(rates.ordersPerSecond, rates.seconds, (count) => placeOrder(shops, count, random)),
+  ]);
+}
+
+/** Begins so many a second whether or not those before have ended, and waits for all of them. */
+async function atPace(
+  perSecond: number,
+  seconds: number,
+  begin: (count: number) => Promise<void>,
+): Promise<void> {
+  const underWay: Promise<void>[] = [];
+  const began = performance.now();
+  for (let count = 0; count < perSecond * seconds; count += 1) {
+    const due = began + (count * 1_000) / perSecond;
+    await pause(Math.max(0, due - performance.now()));
+    underWay.push(begin(count));
+  }
+  await Promise.all(underWay);
+}
+
+async function placeOrder({ skus, shops }: TwoShops, count: number, random: Random): Promise<void> {
+  const shop = shops[count % shops.length];
+  if (shop === undefined) throw new Error("There is no shop");
+  const lines = Array.from({ length: random.whole(1, 2) }, () => ({
+    skuId: random.pick(skus).channelSkuIds.get(shop.shopId) ?? "",
+    quantity: 1,
+  }));
+  const cancels = random.whole(1, cancelsOneIn) === 1 ? { buyerCancelsIn: random.whole(200, 3_000) } : {};
+  await shop.simulator.control("POST", "/_sim/orders", z.unknown(), {
+    lines,
+    durations: { ...life, shipmentMs: null },
+    ...cancels,
+  });
+}
+
+export async function changeStock(
+  {
+    stack,
+    tenantId,
+    skuId,
+  }: { readonly stack: BenchStack; readonly tenantId: TenantId; readonly skuId: SkuId },
+  kind: "adjust" | "receive",
+  id: string,
+  quantity: number,
+): Promise<void> {
+  const how = { quantity, reason: "benchmark", actorId: null, locationId: null };
+  const operation: StockOperation =
+    kind === "adjust" ? { kind, adjustmentId: id, ...how } : { kind, changeId: id, ...how };
+  await stack.client.workflow.executeUpdateWithStart(applyOperations, {
+    args: [[operation]],
+    startWorkflowOperation: new WithStartWorkflowOperation("skuInventory", {
+      workflowId: skuWorkflowId(skuId),
+      taskQueue: taskQueues().inventory,
+      args: [{ tenantId, skuId }],
+      workflowIdConflictPolicy: "USE_EXISTING",
+    }),
+  });
+}
+
+/** Waits until every order has ended and every listing shows what it should. */
+export async function untilSettled(stack: BenchStack, seconds: number): Promise<void> {
+  await until(
+    "every order has ended and every listing is right",
+    async () => {
+      await pause(200);
+      const [left] = await stack.query<{ orders: number; listings: number; pushes: number }>(
+        `select (select count(*)::integer from orders where channel_status not in ('completed', 'cancelled')) as orders,
+           (select count(*)::integer from listings where sync_status <> 'synced') as listings,
+           (select count(*)::integer from outbox where kind = 'push_offer' and done_at is null) as pushes`,
+      );
+      if (left === undefined || left.orders + left.listings + left.pushes > 0)
+        throw new Error(JSON.stringify(left));
+      return true;
+    },
+    { seconds },
+  );
+}
+
+/** What made a listing wrong. */
+export type CauseKind = "change" | "sale elsewhere" | "buffer";
+
+export interface MeasuredCause {
+  readonly kind: CauseKind;
+  readonly shopId: string;
+  readonly skuId: string;
+  readonly at: number;
+  /** Milliseconds until the listing was right; null: never. */
+  readonly delay: number | null;
+  /** Names causes that are one: an adjustment concerns two listings. */
+  readonly id: string;
+}
+
+interface Caused {
+  readonly id: string;
+  readonly kind: CauseKind;
+  readonly skuId: string;
+  /** The only shop that it does not concern; null: it concerns both. */
+  readonly notIn: string | null;
+  readonly at: number;
+  readonly delta: number;
+}
+
+/**
+ * Compares our ledger with both shops' own books, listing by listing.
+ *
+ * @param since milliseconds since the epoch, when everything had settled.
+ */
+export async function measureCauses(
+  stack: BenchStack,
+  { skus, shops }: TwoShops,
+  since: number,
+): Promise<readonly MeasuredCause[]> {
+  const causes = [...(await movementsSince(stack, since)), ...(await buffersSince(stack, since))].sort(
+    (one, other) => one.at - other.at,
+  );
+  const measured: MeasuredCause[] = [];
+  for (const { shopId, simulator } of shops) {
+    const journal = (await simulator.stockJournal()).filter(
+      (shown) => shown.at >= since && movesTotal(shown),
+    );
+    for (const { skuId, channelSkuIds } of skus) {
+      const own = causes.filter((cause) => cause.skuId === skuId && cause.notIn !== shopId);
+      const shown = journal.filter(({ channelSkuId }) => channelSkuId === channelSkuIds.get(shopId));
+      const delays = millisecondsUntilRight(
+        standingsOf(own),
+        standingsOf(shown.map(({ at, totalDelta }) => ({ at, delta: totalDelta }))),
+      );
+      measured.push(
+        ...own.map(({ id, kind, at }, index) => ({
+          id,
+          kind,
+          shopId,
+          skuId,
+          at,
+          delay: delays[index] ?? null,
+        })),
+      );
+    }
+  }
+  return measured;
+}
+
+/** Units that leave with the carrier leave our total as well: they make nothing right or wrong. */
+function movesTotal({ trigger, totalDelta }: StockChange): boolean {
+  return trigger !== "order_shipped" && totalDelta !== 0;
+}
+
+/** What our ledger says should have changed in the shops. A shop knows of its own sales. */
+async function movementsSince(stack: BenchStack, since: number): Promise<readonly Caused[]> {
+  const rows = await stack.query<{
+    id: string;
+    sku_id: string;
+    kind: string;
+    on_hand_effect: number;
+    reserved_effect: number;
+    shop: string;
+    at: number;
+  }>(
+    `select operation_id as id, sku_id, kind, on_hand_effect, reserved_effect, split_part(operation_id, '/', 1) as shop,
+       (extract(epoch from created_at) * 1000)::double precision as at
+     from inventory_transactions where created_at >= to_timestamp($1::double precision / 1000) order by created_at, sequence`,
+    [since],
+  );
+  return rows.flatMap((row): Caused[] => {
+    const cause = { id: row.id, skuId: row.sku_id, at: row.at };
+    switch (row.kind) {
+      case "reserve":
+      case "release":
+        return [{ ...cause, kind: "sale elsewhere", notIn: row.shop, delta: -row.reserved_effect }];
+      case "ship":
+        return [];
+      default:
+        return [{ ...cause, kind: "change", notIn: null, delta: row.on_hand_effect }];
+    }
+  });
+}
+
+/** What was kept back for the other shop's sales, from when on. */
+async function buffersSince(stack: BenchStack, since: number): Promise<readonly Caused[]> {
+  const rows = await stack.query<{ sku_id: string; delta: number; at: number }>(
+    `select * from (
+       select sku_id, (adaptive_buffer - lag(adaptive_buffer, 1, 0) over (partition by sku_id order by at))::integer as delta,
+         (extract(epoch from at) * 1000)::double precision as at
+       from bench_buffers) as changes
+     where delta <> 0 and at >= $1`,
+    [since],
+  );
+  return rows.map(({ sku_id: skuId, delta, at }) => ({
+    id: `${skuId}/buffer/${at}`,
+    kind: "buffer",
+    skuId,
+    notIn: null,
+    at,
+    delta: -delta,
+  }));
+}
