@@ -69,6 +69,7 @@ export const crashPoints = {
   "shipment: result recorded, not answered": "The activity finds the recorded result.",
   "cancellation: decided, channel not asked": "The activity is tried again.",
   "cancellation: channel asked, not answered": "The channel refuses the second call; the order is read back.",
+  "offer: causes taken over, nothing read": "The activity is tried again; nobody else needs to be told.",
   "offer: stock read, not observed": "It is read again.",
   "offer: observed, nothing decided": "It is read again.",
   "offer: push intended, channel not told": "The channel is read back before the next push.",

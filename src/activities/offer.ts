@@ -16,7 +16,7 @@ import {
   openPushIntents,
   setListingStates,
 } from "../db/offers.ts";
-import { appendToOutbox } from "../db/outbox.ts";
+import { appendToOutbox, takeOverMessages } from "../db/outbox.ts";
 import { type TenantTransaction, withTenant } from "../db/tenant.ts";
 import { asId, type ChannelSkuId, type SkuId, type TenantId } from "../domain/ids.ts";
 import { comparisonTimeFor, decideOffer, secondLookTimeFor } from "../domain/stock/offer.ts";
@@ -212,17 +212,25 @@ export function createOfferActivities({ db, channel }: Pick<ActivityDependencies
      * other from being told. What many SKUs of a shop ask at the same time goes as few calls.
      *
      * @param asked.causedAt ISO time of the change that this makes good; for the measured delay.
+     * @param asked.causes messages of the outbox that this carries out: Temporal makes sure of it from now on.
      */
     async pushOffer({
       tenantId,
       skuId,
-      causedAt = null,
+      causedAt: toldCausedAt = null,
+      causes = [],
     }: {
       readonly tenantId: TenantId;
       readonly skuId: SkuId;
       readonly causedAt?: string | null;
+      readonly causes?: readonly string[];
     }): Promise<void> {
-      const listings = await withTenant(db, tenantId, (transaction) => findListings(transaction, skuId));
+      const [ownCausedAt, listings] = await withTenant(db, tenantId, async (transaction) => [
+        await takeOverMessages(transaction, "push_offer", causes),
+        await findListings(transaction, skuId),
+      ]);
+      crashPoint("offer: causes taken over, nothing read");
+      const causedAt = earliestOf(toldCausedAt, ownCausedAt);
       const outcomes = await Promise.allSettled(
         listings
           .filter(({ paused }) => !paused)
@@ -240,6 +248,12 @@ export function createOfferActivities({ db, channel }: Pick<ActivityDependencies
       if (failed !== undefined) throw asActivityFailure(failed.reason);
     },
   };
+}
+
+/** The earlier of two ISO times that may be missing. */
+function earliestOf(one: string | null, other: string | null): string | null {
+  if (one === null || other === null) return one ?? other;
+  return Date.parse(one) < Date.parse(other) ? one : other;
 }
 
 /** A listing, and the numbers of all its warehouses. */

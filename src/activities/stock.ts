@@ -22,6 +22,10 @@ const updateBytesMaximum = 256 * 1024;
 /** SKUs of which is remembered that they were asked; one that falls out only has its entity started once more. */
 const rememberedMaximum = 10_000;
 
+/** What the entity learns of a batch; one that an earlier version has applied named no causes. */
+type AppliedBatch = Omit<StockBatchOutcome, "poisoned" | "pushCauses"> &
+  Partial<Pick<StockBatchOutcome, "pushCauses">>;
+
 export function createStockActivities({
   db,
   client,
@@ -81,7 +85,7 @@ export function createStockActivities({
       readonly tenantId: TenantId;
       readonly skuId: SkuId;
       readonly operations: readonly StockOperation[];
-    }): Promise<Omit<StockBatchOutcome, "poisoned">> {
+    }): Promise<AppliedBatch> {
       crashPoint("stock: batch asked for, not begun");
       const { poisoned, ...outcome } = await applyInDatabase(
         db,

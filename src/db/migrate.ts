@@ -14,8 +14,9 @@ import { up as alerts } from "./migrations/0012-alerts.ts";
 import { up as adjusting } from "./migrations/0013-adjusting.ts";
 import { up as channel } from "./migrations/0014-channel.ts";
 import { up as corruption } from "./migrations/0015-corruption.ts";
-import { up as approvedKinds } from "./migrations/0019-approved-kinds.ts";
+import { up as pushesBegun } from "./migrations/0017-pushes-begun.ts";
 import { up as shortagePolicy } from "./migrations/0018-shortage-policy.ts";
+import { up as approvedKinds } from "./migrations/0019-approved-kinds.ts";
 
 /** Every migration, in order. Forward only: a mistake is mended by the next one. */
 const migrations: Readonly<Record<string, Migration>> = {
@@ -33,6 +34,7 @@ const migrations: Readonly<Record<string, Migration>> = {
   "0013-adjusting": { up: adjusting },
   "0014-channel": { up: channel },
   "0015-corruption": { up: corruption },
+  "0017-pushes-begun": { up: pushesBegun },
   "0018-shortage-policy": { up: shortagePolicy },
   "0019-approved-kinds": { up: approvedKinds },
 };

@@ -39,9 +39,27 @@ export async function writeBatchResult(
       is.state === "held" && is.expiresAt !== undefined ? [holdMessage(skuId, claim, is.expiresAt)] : [],
     ),
     ...(result.offerChanged
-      ? [{ kind: "push_offer" as const, key: `${skuId}/${causeOf(result)}`, payload: { skuId } }]
+      ? [
+          {
+            kind: "push_offer" as const,
+            key: pushCauseOf(skuId, result),
+            payload: { skuId },
+            notBefore: new Date(Date.now() + entityAloneMilliseconds).toISOString(),
+          },
+        ]
       : []),
   ]);
+}
+
+/**
+ * The SKU's entity pushes what its batch has changed as soon as it has the answer, and takes the message over. Only when it was
+ * lost before that is it told, after so long.
+ */
+const entityAloneMilliseconds = 3_000;
+
+/** The key of the message that asks for the push. */
+export function pushCauseOf(skuId: SkuId, result: BatchResult): string {
+  return `${skuId}/${causeOf(result)}`;
 }
 
 /** Its workflow releases the hold when its time is over. */

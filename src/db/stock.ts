@@ -5,7 +5,7 @@ import { operationIdOf, type StockAnswer, type StockOperation } from "../domain/
 import type { Database } from "./connection.ts";
 import { isRefusedByDatabase } from "./failure.ts";
 import { stopIfCorrupt } from "./stock-corruption.ts";
-import { writeBatchResult } from "./stock-result.ts";
+import { pushCauseOf, writeBatchResult } from "./stock-result.ts";
 import { lockStockState } from "./stock-state.ts";
 import { type TenantTransaction, withTenant } from "./tenant.ts";
 
@@ -16,6 +16,8 @@ export interface StockBatchOutcome {
   readonly queueRemains: boolean;
   /** True when the SKU's entity will be told (by the outbox) that what is offered has changed. */
   readonly offerChanged: boolean;
+  /** Keys of the messages by which it will be told, unless it pushes by itself before. */
+  readonly pushCauses: readonly string[];
   /** Operations that the database refused even alone. Engineering must look. */
   readonly poisoned: readonly { readonly operationId: string; readonly error: string }[];
 }
@@ -38,7 +40,8 @@ export async function applyStockBatch(
       applyInTransaction(transaction, tenantId, skuId, operations),
     );
     const { answers, queueRemains, offerChanged } = result;
-    return { answers, queueRemains, offerChanged, poisoned: [] };
+    const pushCauses = offerChanged ? [pushCauseOf(skuId, result)] : [];
+    return { answers, queueRemains, offerChanged, pushCauses, poisoned: [] };
   } catch (error) {
     if (!isRefusedByDatabase(error)) throw error;
     if (operations.length > 1) return await applyInHalves(db, tenantId, skuId, operations);
@@ -53,6 +56,7 @@ export async function applyStockBatch(
       answers: [{ outcome: "refused", reason: "poisoned" }],
       queueRemains: false,
       offerChanged: false,
+      pushCauses: [],
       poisoned: [{ operationId: operationIdOf(operation), error: String(error) }],
     };
   }
@@ -71,6 +75,7 @@ async function applyInHalves(
     answers: [...first.answers, ...second.answers],
     queueRemains: first.queueRemains || second.queueRemains,
     offerChanged: first.offerChanged || second.offerChanged,
+    pushCauses: [...first.pushCauses, ...second.pushCauses],
     poisoned: [...first.poisoned, ...second.poisoned],
   };
 }

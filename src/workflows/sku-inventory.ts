@@ -24,7 +24,8 @@ import {
  * Requests of many orders wait in the mailbox while a batch is being applied and then go together: one batch, one
  * transaction. The entity holds no numbers; they are in Postgres, and so is the guarantee. A second entity by accident, or a
  * batch applied again after a crash, changes nothing. Beside the loop, never blocking it, the SKU's offer is pushed to its
- * channels when it has changed. Without work for a while the entity ends; the next request starts it again. One that is
+ * channels when it has changed: at once after a batch that says so, and otherwise when the outbox tells. A batch's change that
+ * no push has begun for, since the entity was lost in between, is told by the outbox as well. Without work for a while the entity ends; the next request starts it again. One that is
  * asked so seldom that its next request would find it ended anyway does not wait for that.
  */
 export async function skuInventory(input: SkuInput): Promise<void> {
@@ -39,6 +40,8 @@ export async function skuInventory(input: SkuInput): Promise<void> {
 const batchOperationsMaximum = 1_000;
 const mailboxOperationsMaximum = 20_000;
 const historyLengthMaximum = 4_000;
+/** More changes than these, while one push takes long, are left for the outbox to tell. */
+const pushCausesMaximum = 50;
 
 interface Request {
   readonly operations: readonly StockOperation[];
@@ -52,6 +55,9 @@ class SkuRun {
   /** The oldest change that no push has made good. */
   #causedAt: string | undefined;
   #pushedCausedAt: string | undefined;
+  /** Changes of its own batches that no push has begun for, and those of the push under way. */
+  #causes: readonly string[];
+  #pushedCauses: readonly string[] = [];
   #pushing = false;
   #queueRemains: boolean;
   #closing = false;
@@ -65,6 +71,7 @@ class SkuRun {
     this.#endsAtOnce = input.endsAtOnce ?? false;
     this.#offerPending = input.offerPending ?? false;
     this.#causedAt = input.offerCausedAt;
+    this.#causes = input.pushCauses ?? [];
     this.#queueRemains = input.queueMayRemain ?? false;
   }
 
@@ -117,6 +124,7 @@ class SkuRun {
           endsAtOnce: false,
           offerPending: this.#offerPending || this.#pushing,
           offerCausedAt: earlierOf(this.#pushedCausedAt, this.#causedAt),
+          pushCauses: [...this.#pushedCauses, ...this.#causes],
         });
       }
       if (this.#offerPending || this.#pushing) {
@@ -149,8 +157,9 @@ class SkuRun {
       operations: requests.flatMap((request) => request.operations),
     });
     this.#queueRemains = outcome.queueRemains;
-    // The signal that follows would meet the end of the run, and the server drop the answer with it.
+    // The push would meet the end of the run, and so would a signal, with which the server drops the answer.
     if (outcome.offerChanged) this.#stay();
+    this.#noteOwnChanges(outcome.pushCauses);
     this.#batches += 1;
     let start = 0;
     for (const request of requests) {
@@ -158,6 +167,13 @@ class SkuRun {
       start += request.operations.length;
     }
     setCurrentDetails(`${this.#batches} batches applied in this run; ${this.#mailbox.length} requests wait.`);
+  }
+
+  /** @param causes absent from batches that were applied by an earlier version: the outbox tells of those. */
+  #noteOwnChanges(causes: readonly string[] | undefined): void {
+    if (causes === undefined || causes.length === 0) return;
+    this.#offerPending = true;
+    this.#causes = [...this.#causes, ...causes].slice(0, pushCausesMaximum);
   }
 
   /** Whole requests, as many as fit; one that is larger than a batch goes alone. */
@@ -192,13 +208,22 @@ class SkuRun {
       this.#pushing = true;
       const { tenantId, skuId } = this.#input;
       const causedAt = this.#causedAt;
+      const causes = this.#causes;
       this.#causedAt = undefined;
+      this.#causes = [];
       this.#pushedCausedAt = causedAt;
+      this.#pushedCauses = causes;
       await channel
-        .pushOffer({ tenantId, skuId, ...(causedAt === undefined ? {} : { causedAt }) })
+        .pushOffer({
+          tenantId,
+          skuId,
+          ...(causedAt === undefined ? {} : { causedAt }),
+          ...(causes.length === 0 ? {} : { causes }),
+        })
         .catch(() => undefined);
       this.#pushing = false;
       this.#pushedCausedAt = undefined;
+      this.#pushedCauses = [];
     }
   }
 }

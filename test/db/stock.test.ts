@@ -113,6 +113,29 @@ describe("a batch in the database", () => {
     expect(messages).toHaveLength(2);
   });
 
+  test("names the message that asks for the push, which comes due when nobody has taken it over", async () => {
+    const skuId = await seedSku(db, shop, 0);
+    const apply = () => applyStockBatch(db, shop.tenantId, skuId, [adjust(`pushed-${skuId}`, 2)]);
+    const { pushCauses } = await apply();
+    expect(pushCauses).toHaveLength(1);
+    // Applied again after a crash it changes nothing and names nothing: the message is what tells the entity then.
+    expect((await apply()).pushCauses).toEqual([]);
+    const messages = await withTenant(db, shop.tenantId, (transaction) =>
+      transaction
+        .selectFrom("outbox")
+        .where("kind", "=", "push_offer")
+        .where("key", "in", pushCauses)
+        .select(["done_at", "next_attempt_at", "created_at"])
+        .execute(),
+    );
+    expect(messages).toHaveLength(1);
+    const [{ done_at: doneAt, next_attempt_at: due, created_at: created }] = messages as [
+      (typeof messages)[number],
+    ];
+    expect(doneAt).toBeNull();
+    expect(Date.parse(due)).toBeGreaterThan(Date.parse(created));
+  });
+
   test("goes through a whole life and keeps every state in the rows", async () => {
     const skuId = await seedSku(db, shop, 2);
     const apply = async (operation: StockOperation) =>

@@ -1,0 +1,10 @@
+import type { Kysely } from "kysely";
+import { run } from "./tools.ts";
+
+/**
+ * A SKU's entity pushes by itself what its own batch has changed, and then nobody needs to tell it: the activity that pushes
+ * marks the message as done.
+ */
+export async function up(db: Kysely<unknown>): Promise<void> {
+  await run(db, "grant update (done_at, leased_until) on outbox to cf_app");
+}
