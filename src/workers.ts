@@ -117,7 +117,8 @@ export async function startWorkers(options: WorkersOptions): Promise<RunningWork
       ...shared,
       ...drainWithin(askersShare),
       taskQueue: queues.tiktok,
-      maxConcurrentActivityTaskExecutions: 300,
+      // Pushes that wait for a shop's budget hold a slot each, and must not keep other shops' calls from theirs.
+      maxConcurrentActivityTaskExecutions: 600,
     }),
     Worker.create({
       ...shared,

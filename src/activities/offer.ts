@@ -1,3 +1,4 @@
+import { setTimeout as pause } from "node:timers/promises";
 import { ApplicationFailure } from "@temporalio/activity";
 import { createCoalescer } from "../coalescer.ts";
 import { crashPoint } from "../crash-points.ts";
@@ -37,6 +38,11 @@ const lingerMilliseconds = 5;
 /** Calls of one shop under way: one that gets no answer for ten seconds must not hold up everybody else's. */
 const readsAtOnce = 8;
 const pushesAtOnce = 2;
+/** How long an activity waits by itself for the shop's budget, and how many listings in all; the others come again. */
+const patienceMilliseconds = 20_000;
+const waitingMaximum = 400;
+const shortestWaitMilliseconds = 20;
+const longestWaitMilliseconds = 250;
 
 /** What one round of comparing has found of a listing. */
 interface Verdict {
@@ -53,6 +59,8 @@ interface Question {
 }
 
 export function createOfferActivities({ db, channel }: Pick<ActivityDependencies, "db" | "channel">) {
+  let waiting = 0;
+
   /** One call to the channel and two transactions, for all listings of a shop that are looked at now. */
   async function compareMany(lane: string, questions: readonly Question[]): Promise<readonly Verdict[]> {
     const { shop, priority } = laneOf(lane);
@@ -156,16 +164,39 @@ export function createOfferActivities({ db, channel }: Pick<ActivityDependencies
     );
   }
 
+  /**
+   * Waits for a moment when a call was not made or was limited, so that all who wait ask together when the channel takes calls
+   * again: one call reads for hundreds of them.
+   *
+   * @throws the failure itself when it is another, or when the wait is too long for an activity to be held up.
+   */
+  async function waitForBudget(error: unknown, patientUntil: number): Promise<void> {
+    if (!(error instanceof ChannelFailure) || error.kind !== "rate_limited") throw error;
+    const retryAt = error.retryAt ?? Date.now();
+    if (retryAt > patientUntil || waiting >= waitingMaximum) throw error;
+    waiting += 1;
+    // The call of somebody else may end the channel's refusals before.
+    await pause(Math.min(Math.max(shortestWaitMilliseconds, retryAt - Date.now()), longestWaitMilliseconds));
+    waiting -= 1;
+  }
+
   /** Rounds of comparing and telling, until the listing shows what it should. */
   async function settleListing(tenantId: TenantId, listing: Listing, causedAt: string | null): Promise<void> {
+    const patientUntil = Date.now() + patienceMilliseconds;
     let refusal: string | null = null;
-    for (let round = 0; round < roundsMaximum; round += 1) {
-      const { levels } = await compare(laneFor(tenantId, listing), { listing, causedAt });
-      if (levels === null) return;
-      const refused = await tell(tenantId, { listing, levels });
-      // Once is the channel's own trouble as often as not; the same words twice are meant.
-      if (refused !== null && refusal !== null) throw await markRefused(tenantId, listing, refused);
-      refusal = refused;
+    for (let round = 0; round < roundsMaximum; ) {
+      try {
+        const { levels } = await compare(laneFor(tenantId, listing), { listing, causedAt });
+        if (levels === null) return;
+        const refused = await tell(tenantId, { listing, levels });
+        // Once is the channel's own trouble as often as not; the same words twice are meant.
+        if (refused !== null && refusal !== null) throw await markRefused(tenantId, listing, refused);
+        refusal = refused;
+        round += 1;
+      } catch (error) {
+        // However far it came, it is read anew: the number of before may be wrong by then.
+        await waitForBudget(error, patientUntil);
+      }
     }
     throw ApplicationFailure.create({
       type: "offer_unsettled",

@@ -3,6 +3,7 @@ import { createCoalescer } from "../coalescer.ts";
 import type { ShopId, TenantId } from "../domain/ids.ts";
 import {
   type Grant,
+  type LimitState,
   newBucket,
   type Priority,
   type RateBucket,
@@ -41,6 +42,13 @@ export function createRateBudget(db: Database, options: { readonly startPerMinut
   const acceptedByShop = new Map<string, number>();
   /** Until when a class of calls need not ask again; by this process's clock. */
   const refusedUntil = new Map<string, number>();
+  /** Shops whose channel limits, as far as this process has found out itself. */
+  const limitedShops = new Set<string>();
+
+  /** The channel takes calls again: who waits need not believe the refusals of before. */
+  function forgetRefusals(shop: Shop): void {
+    for (const key of refusedUntil.keys()) if (key.startsWith(`${shop.shopId}/`)) refusedUntil.delete(key);
+  }
 
   async function change<Result>(
     shop: Shop,
@@ -93,9 +101,11 @@ export function createRateBudget(db: Database, options: { readonly startPerMinut
     },
     accepted: (shop: Shop): void => {
       acceptedByShop.set(shop.shopId, (acceptedByShop.get(shop.shopId) ?? 0) + 1);
+      if (limitedShops.delete(shop.shopId)) forgetRefusals(shop);
     },
     limited: async (shop: Shop, retryAt: number): Promise<void> => {
       acceptedByShop.delete(shop.shopId);
+      limitedShops.add(shop.shopId);
       const wait = retryAt - Date.now();
       await change(shop, (bucket, now) => ({ bucket: recordLimited(bucket, now + wait, now), result: null }));
     },
@@ -111,7 +121,15 @@ interface LockedBucket {
 async function lockBucket(transaction: TenantTransaction, shop: Shop): Promise<LockedBucket | null> {
   const row = await transaction
     .selectFrom("rate_buckets")
-    .select(["tokens", "rate_per_minute", "burst", "refilled_at", "blocked_until", "accepted_streak"])
+    .select([
+      "tokens",
+      "rate_per_minute",
+      "burst",
+      "refilled_at",
+      "blocked_until",
+      "accepted_streak",
+      "limit_state",
+    ])
     .select(sql<string>`clock_timestamp()`.as("now"))
     .where("tenant_id", "=", shop.tenantId)
     .where("shop_id", "=", shop.shopId)
@@ -127,6 +145,8 @@ async function lockBucket(transaction: TenantTransaction, shop: Shop): Promise<L
       refilledAt: Date.parse(row.refilled_at),
       blockedUntil: row.blocked_until === null ? null : Date.parse(row.blocked_until),
       acceptedStreak: row.accepted_streak,
+      // A CHECK allows no other.
+      limit: row.limit_state as LimitState,
     },
   };
 }
@@ -171,5 +191,6 @@ function columnsOf(bucket: RateBucket) {
     refilled_at: new Date(bucket.refilledAt).toISOString(),
     blocked_until: bucket.blockedUntil === null ? null : new Date(bucket.blockedUntil).toISOString(),
     accepted_streak: bucket.acceptedStreak,
+    limit_state: bucket.limit,
   };
 }

@@ -405,6 +405,7 @@ export interface RateBuckets {
   accepted_streak: Generated<number>;
   blocked_until: string | null;
   burst: number;
+  limit_state: Generated<string>;
   rate_per_minute: number;
   refilled_at: string;
   shop_id: string;

@@ -2,6 +2,10 @@
  * How many calls a shop's channel is asked to take: a token bucket whose rate is learnt. TikTok Shop publishes no quota,
  * so the rate starts low, rises while calls are accepted and halves when one is limited.
  *
+ * A channel that limits may go on doing so for minutes, whatever it is asked. That it does says nothing more of the rate it
+ * bears, so one episode halves once, however long it lasts. Meanwhile one call at a time asks whether it is over: whoever comes
+ * first, since no class calls beside. What the bucket refills meanwhile is there for all who wait when a call is accepted.
+ *
  * All times are milliseconds since the epoch. Time that goes backwards (processes disagree about it) adds nothing.
  */
 export interface RateBucket {
@@ -14,7 +18,11 @@ export interface RateBucket {
   readonly blockedUntil: number | null;
   /** Calls accepted since the rate last changed. */
   readonly acceptedStreak: number;
+  /** `paused`: the channel limits, and nobody has asked again; `asked`: one call is under way that will tell. */
+  readonly limit: LimitState;
 }
+
+export type LimitState = "none" | "paused" | "asked";
 
 /** 1 is the most urgent class. */
 export type Priority = 1 | 2 | 3 | 4;
@@ -28,6 +36,10 @@ export const rateLimits = {
   burstMax: 50,
   acceptedPerStep: 20,
   stepFactor: 1.1,
+  /** While the channel limits, an answer is waited for so long before somebody else asks. */
+  askMilliseconds: 1_000,
+  /** The share of the rate that asking may use; the rest is saved for the end. */
+  askShare: 0.5,
 } as const;
 
 /** The share of the burst that a class leaves to the classes above it. */
@@ -44,6 +56,7 @@ export function newBucket(now: number, ratePerMinute: number = rateLimits.startP
     refilledAt: now,
     blockedUntil: null,
     acceptedStreak: 0,
+    limit: "none",
   };
 }
 
@@ -56,13 +69,15 @@ export function takeToken(
   const refilled = refill(bucket, now);
   if (refilled.blockedUntil !== null)
     return { bucket: refilled, grant: { granted: false, retryAt: refilled.blockedUntil } };
-  const needed = 1 + reservedShare[priority] * refilled.burst;
+  const isLimited = refilled.limit !== "none";
+  const needed = 1 + (isLimited ? 0 : reservedShare[priority] * refilled.burst);
   if (refilled.tokens < needed) {
     const milliseconds = ((needed - refilled.tokens) * 60_000) / refilled.ratePerMinute;
     const from = Math.max(now, refilled.refilledAt);
     return { bucket: refilled, grant: { granted: false, retryAt: Math.floor(from + milliseconds) + 1 } };
   }
-  return { bucket: { ...refilled, tokens: refilled.tokens - 1 }, grant: { granted: true } };
+  const asks = isLimited ? ({ limit: "asked", blockedUntil: now + rateLimits.askMilliseconds } as const) : {};
+  return { bucket: { ...refilled, ...asks, tokens: refilled.tokens - 1 }, grant: { granted: true } };
 }
 
 /**
@@ -86,9 +101,13 @@ export function takeTokens(
   return { bucket: left, grants };
 }
 
-/** Records calls that the channel took: each full streak raises the rate by one step. */
+/**
+ * Records calls that the channel took: each full streak raises the rate by one step, and the one that has asked ends the
+ * episode. Calls that were on their way when the channel began to limit do not.
+ */
 export function recordAccepted(bucket: RateBucket, calls: number, now: number): RateBucket {
-  const refilled = refill(bucket, now);
+  const isOver = calls > 0 && bucket.limit === "asked";
+  const refilled = refill(isOver ? { ...bucket, limit: "none", blockedUntil: null } : bucket, now);
   const streak = refilled.acceptedStreak + calls;
   const steps = Math.floor(streak / rateLimits.acceptedPerStep);
   if (steps === 0) return { ...refilled, acceptedStreak: streak };
@@ -100,13 +119,28 @@ export function recordAccepted(bucket: RateBucket, calls: number, now: number): 
 
 /**
  * Records that the channel limited a call: nothing until `retryAt`, then from empty at half the rate. Calls that were
- * already on their way and meet the same limit only lengthen the pause: one episode halves once.
+ * already on their way and meet the same limit, or have asked whether it is over, only lengthen the pause.
  */
 export function recordLimited(bucket: RateBucket, retryAt: number, now: number): RateBucket {
   const refilled = refill(bucket, now);
   const blockedUntil = Math.max(retryAt, now, refilled.blockedUntil ?? 0);
-  const halved = refilled.blockedUntil === null ? withRate(refilled, refilled.ratePerMinute / 2) : refilled;
-  return { ...halved, tokens: 0, blockedUntil, refilledAt: blockedUntil, acceptedStreak: 0 };
+  if (refilled.limit !== "none") {
+    const asksNext = now + 60_000 / (refilled.ratePerMinute * rateLimits.askShare);
+    return {
+      ...refilled,
+      limit: "paused",
+      blockedUntil: Math.max(blockedUntil, asksNext),
+      acceptedStreak: 0,
+    };
+  }
+  return {
+    ...withRate(refilled, refilled.ratePerMinute / 2),
+    limit: "paused",
+    tokens: 0,
+    blockedUntil,
+    refilledAt: blockedUntil,
+    acceptedStreak: 0,
+  };
 }
 
 function refill(bucket: RateBucket, now: number): RateBucket {
