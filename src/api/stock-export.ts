@@ -37,7 +37,7 @@ export async function* exportStock(
   while (true) {
     const from = start;
     const { skus, levels } = await withTenant(db, tenantId, async (transaction) => {
-      const found = await listSkus(transaction, filter, { limit: skusOfPage, start: from });
+      const { rows: found } = await listSkus(transaction, filter, { limit: skusOfPage, start: from });
       const ids = found.map(({ id }) => id);
       return { skus: found, levels: await listLevelsOf(transaction, ids) };
     });

@@ -14,6 +14,7 @@ import { up as alerts } from "./migrations/0012-alerts.ts";
 import { up as adjusting } from "./migrations/0013-adjusting.ts";
 import { up as channel } from "./migrations/0014-channel.ts";
 import { up as corruption } from "./migrations/0015-corruption.ts";
+import { up as size } from "./migrations/0016-size.ts";
 import { up as pushesBegun } from "./migrations/0017-pushes-begun.ts";
 import { up as shortagePolicy } from "./migrations/0018-shortage-policy.ts";
 import { up as approvedKinds } from "./migrations/0019-approved-kinds.ts";
@@ -34,6 +35,7 @@ const migrations: Readonly<Record<string, Migration>> = {
   "0013-adjusting": { up: adjusting },
   "0014-channel": { up: channel },
   "0015-corruption": { up: corruption },
+  "0016-size": { up: size },
   "0017-pushes-begun": { up: pushesBegun },
   "0018-shortage-policy": { up: shortagePolicy },
   "0019-approved-kinds": { up: approvedKinds },

@@ -528,7 +528,10 @@ export interface Skus {
   name: string;
   product_id: string;
   sales_counted_sequence: Generated<number>;
+  search_text: Generated<string>;
   sold_in_several_shops: Generated<boolean>;
+  sort_name: Generated<string>;
+  stock_status: Generated<string>;
   sync_paused_at: string | null;
   sync_status: Generated<string>;
   tenant_id: string;

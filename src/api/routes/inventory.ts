@@ -1,7 +1,6 @@
 import type { FastifyPluginCallbackZod } from "fastify-type-provider-zod";
 import { z } from "zod";
 import {
-  countSkus,
   findSku,
   findSkuByBarcode,
   listLevels,
@@ -75,10 +74,9 @@ function addListProducts(app: RouteApp, { db }: InventoryDependencies): void {
       const { page, limit, cursor, ...filter } = request.query;
       const after = readCursor(cursor, productsCursor);
       const start = after === null ? (page - 1) * limit : { sortName: after[0], id: after[1] };
-      const { rows, total } = await withTenant(db, sessionOf(request).tenantId, async (transaction) => ({
-        rows: await listSkus(transaction, filter, { limit, start }),
-        total: await countSkus(transaction, filter),
-      }));
+      const { rows, total } = await withTenant(db, sessionOf(request).tenantId, (transaction) =>
+        listSkus(transaction, filter, { limit, start }),
+      );
       const { page: products, nextCursor } = cutPage(rows, limit, (row) => [row.sort_name, row.id]);
       return { products: [...products], pagination: { page, limit, total, next_cursor: nextCursor } };
     },
