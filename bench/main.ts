@@ -7,9 +7,11 @@ import { continueAsNew } from "./continue-as-new.ts";
 import { runBenchmark } from "./harness.ts";
 import { ingest } from "./ingest.ts";
 import { lifeCost } from "./life-cost.ts";
+import { longHistory } from "./long-history.ts";
 import { orderRate } from "./orders.ts";
 import { push } from "./push.ts";
 import { renderReport, saveReport } from "./report.ts";
+import { size } from "./size.ts";
 import { stockRate } from "./stock.ts";
 
 /** Entry point: `npm run bench -- [name ...] [--runs 3] [--short]`. Without names everything is measured. */
@@ -22,6 +24,8 @@ const benchmarks: readonly Benchmark[] = [
   coldSkus,
   ingest,
   push,
+  size,
+  longHistory,
 ];
 
 const { values, positionals } = parseArgs({
