@@ -59,10 +59,10 @@ function ordersInTurn(count: number): readonly RankedOrder[] {
 }
 
 function shuffled<Value>(values: readonly Value[]): Value[] {
-  const { whole } = randomFrom(seed);
+  const random = randomFrom(seed);
   const left = [...values];
   for (let last = left.length - 1; last > 0; last -= 1) {
-    const other = whole(0, last);
+    const other = random.whole(0, last);
     [left[last], left[other]] = [left[other]!, left[last]!];
   }
   return left;
