@@ -70,7 +70,7 @@ export async function sealAll(db: Database, tenantId: TenantId): Promise<void> {
   } while (sealed > 0);
 }
 
-async function countRows({ query }: BenchServers): Promise<Record<string, number>> {
+async function countRows(servers: BenchServers): Promise<Record<string, number>> {
   const tables = [
     "skus",
     "listings",
@@ -82,7 +82,7 @@ async function countRows({ query }: BenchServers): Promise<Record<string, number
     "order_lines",
     "audit_seals",
   ];
-  const counts = await query<{ table: string; count: string }>(
+  const counts = await servers.query<{ table: string; count: string }>(
     tables.map((table) => `select '${table}' as table, count(*) from ${table}`).join(" union all "),
   );
   return Object.fromEntries(counts.map(({ table, count }) => [table, Number(count)]));

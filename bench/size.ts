@@ -13,7 +13,7 @@ import type { StockAnswer, StockOperation } from "../src/domain/stock/operation.
 import { findFreePort } from "../src/embedded/ports.ts";
 import { type RunningProcess, startOwn } from "../src/embedded/processes.ts";
 import { proofStatementMilliseconds, prove } from "../src/proof/proof.ts";
-import { randomFrom } from "../test/support/random.ts";
+import { type Random, randomFrom } from "../test/support/random.ts";
 import { until } from "../test/support/until.ts";
 import type { Benchmark } from "./benchmark.ts";
 import { repeated } from "./harness.ts";
@@ -88,29 +88,29 @@ interface NamedSku {
 function readsOf(
   { skuIds, hotSkus }: Installation,
   names: readonly NamedSku[],
-): Readonly<Record<string, (draw: number) => string>> {
+): Readonly<Record<string, (random: Random) => string>> {
   const products = "/api/inventory/products";
-  const any = <Value>(values: readonly Value[], draw: number): Value => values[draw % values.length]!;
+  const late = names.slice(names.length / 2);
+  const pages = Math.max(1, Math.floor(names.length / 50));
   return {
     "first page": () => products,
-    "page by cursor": (draw) => {
-      const { sort_name, id } = any(names.slice(names.length / 2), draw);
-      return `${products}?limit=50&cursor=${writeCursor([sort_name, id])}`;
+    "page by cursor": (random) => {
+      const { sort_name: sortName, id } = random.pick(late);
+      return `${products}?limit=50&cursor=${writeCursor([sortName, id])}`;
     },
-    "page by number": (draw) =>
-      `${products}?limit=50&page=${1 + (draw % Math.max(1, Math.floor(names.length / 50)))}`,
-    "search by text": (draw) =>
-      `${products}?search=${any(["tote bag", "LINEN", "hoodie green", "scarf blue 1"], draw).replace(" ", "%20")}`,
-    "search by code": (draw) => `${products}?search=${any(names, draw).code}`,
+    "page by number": (random) => `${products}?limit=50&page=${random.whole(1, pages)}`,
+    "search by text": (random) =>
+      `${products}?search=${encodeURIComponent(random.pick(["tote bag", "LINEN", "hoodie green", "scarf blue 1"]))}`,
+    "search by code": (random) => `${products}?search=${random.pick(names).code}`,
     "in stock": () => `${products}?status=in_stock`,
     "low stock": () => `${products}?status=low_stock`,
     "out of stock": () => `${products}?status=out_of_stock`,
-    SKU: (draw) => `${products}/${any(skuIds, draw)}`,
-    transactions: (draw) => `${products}/${any(skuIds, draw)}/transactions`,
-    "transactions, hot": (draw) =>
-      `${products}/${any(hotSkus, draw)}/transactions?limit=100&cursor=${writeCursor([1 + (draw % 10_000)])}`,
-    explain: (draw) => `${products}/${any(skuIds, draw)}/explain`,
-    "explain, hot": (draw) => `${products}/${any(hotSkus, draw)}/explain`,
+    SKU: (random) => `${products}/${random.pick(skuIds)}`,
+    transactions: (random) => `${products}/${random.pick(skuIds)}/transactions`,
+    "transactions, hot": (random) =>
+      `${products}/${random.pick(hotSkus)}/transactions?limit=100&cursor=${writeCursor([random.whole(1, 10_000)])}`,
+    explain: (random) => `${products}/${random.pick(skuIds)}/explain`,
+    "explain, hot": (random) => `${products}/${random.pick(hotSkus)}/explain`,
   };
 }
 
@@ -125,16 +125,16 @@ async function measureReads(bed: Bed, seconds: number): Promise<Figure[]> {
   const api = await startApi(bed);
   try {
     const milliseconds = new Map(kinds.map(([kind]) => [kind, [] as number[]]));
-    const { whole } = randomFrom(1);
+    const random = randomFrom(1);
     const send = async (rounds: number, note: (kind: string, took: number) => void): Promise<void> => {
       const sending: Promise<void>[] = [];
       const began = performance.now();
       for (let index = 0; index < rounds; index += 1) {
-        const [kind, pathOf] = kinds[index % kinds.length]!;
+        const [kind, pathOf] = random.pick(kinds);
         const due = began + (index * 1_000) / requestsPerSecond;
         const early = due - performance.now();
         if (early > 0) await pause(early);
-        sending.push(api.get(pathOf(whole(0, 1_000_000))).then(() => note(kind, performance.now() - due)));
+        sending.push(api.get(pathOf(random)).then(() => note(kind, performance.now() - due)));
       }
       await Promise.all(sending);
     };
@@ -217,6 +217,7 @@ async function measureWrites(
     if (answer?.outcome !== wanted) throw new Error(`Not ${wanted}: ${JSON.stringify(answer)}`);
   };
   const skus = skusToWrite(installation, load.writtenSkus);
+  const random = randomFrom(1);
   const series = randomUUID();
   const before = await countMovements(servers);
   const lives = Math.floor(load.written / movementsOfLife);
@@ -225,8 +226,7 @@ async function measureWrites(
     while (next < lives) {
       const index = next++;
       // Every second one on a hot SKU.
-      const skuId =
-        index % 2 === 0 ? skus.hot[index % skus.hot.length]! : skus.others[index % skus.others.length]!;
+      const skuId = random.pick(index % 2 === 0 ? skus.hot : skus.others);
       const reservation = reservationOf(series, index);
       await ask(skuId, delivery(`${series}/${index}`), "adjusted");
       await ask(skuId, reservation, "reserved");
@@ -261,8 +261,8 @@ function delivery(changeId: string): StockOperation {
   return { kind: "receive", changeId, quantity: 1, reason: "delivery", actorId: null, locationId: null };
 }
 
-async function countMovements({ query }: BenchServers): Promise<number> {
-  const [row] = await query<{ count: string }>("select count(*) from inventory_transactions");
+async function countMovements(servers: BenchServers): Promise<number> {
+  const [row] = await servers.query<{ count: string }>("select count(*) from inventory_transactions");
   return Number(row?.count);
 }
 
