@@ -28,6 +28,7 @@ const logger = createLogger({ level: config.logLevel, service: "worker" });
 // What Temporal's own parts have to say goes the way of all our logs.
 // Temporal's core tells its figures on a port of its own, which only the page of this process asks.
 const corePort = config.metrics.worker === null ? null : await findFreePort();
+const metrics = corePort === null ? null : createWorkerMetrics(`http://127.0.0.1:${corePort}/metrics`);
 Runtime.install({
   ...(corePort === null
     ? {}
@@ -84,6 +85,7 @@ const workers = await startWorkers({
     channel,
     client,
     logger,
+    pushConfirmed: (seconds) => metrics?.pushConfirmed(seconds),
     alerting: {
       mailer: smtp === null ? createConsoleMailer(logger) : createSmtpMailer(smtp),
       texter: twilio === null ? createConsoleTexter(logger) : createTwilioTexter(twilio),
@@ -98,12 +100,9 @@ const workers = await startWorkers({
 });
 const dispatcher = startDispatcher(intake);
 const metricsServer =
-  config.metrics.worker === null || corePort === null
+  config.metrics.worker === null || metrics === null
     ? null
-    : await serveMetrics(createWorkerMetrics(`http://127.0.0.1:${corePort}/metrics`), {
-        ...config.metrics.worker,
-        token: config.metrics.token,
-      });
+    : await serveMetrics(metrics, { ...config.metrics.worker, token: config.metrics.token });
 logger.info("worker ready");
 
 const closing = closeWithGrace({ delay: 4_900, logger }, async ({ err, signal }) => {

@@ -15,6 +15,12 @@ export interface ApiMetrics extends Metrics {
   requestAnswered(method: string, route: string, status: number, seconds: number): void;
 }
 
+export interface WorkerMetrics extends Metrics {
+  /** @param seconds from the change of stock until the right number was read back. */
+  pushConfirmed(seconds: number): void;
+}
+
+const pushBuckets = [0.1, 0.25, 0.5, 1, 2, 3, 5, 10, 30, 60, 300];
 const requestBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 /** Whoever scrapes, and however many do: the database is asked this seldom. */
 const factsFreshMilliseconds = 15_000;
@@ -56,19 +62,28 @@ export function createApiMetrics(readFacts: () => Promise<SystemFacts>): ApiMetr
 }
 
 /**
- * The figures of a worker process: its own memory and event loop, how its activities end, and what Temporal's own parts
- * count.
+ * The figures of a worker process: its own memory and event loop, how its activities end, how late its pushes were, and what
+ * Temporal's own parts count.
  *
  * @param temporalUrl where the SDK's core tells its figures.
  */
-export function createWorkerMetrics(temporalUrl: string): Metrics {
+export function createWorkerMetrics(temporalUrl: string): WorkerMetrics {
   const registry = ownRegistry("worker");
+  const pushDelays = new Histogram({
+    name: "creatorflow_push_delay_seconds",
+    help: "From a change of stock (or a sale in another shop) to the right number read back at the channel",
+    buckets: pushBuckets,
+    registers: [registry],
+  });
   return {
     contentType: registry.contentType,
     async render() {
       const own = await registry.metrics();
       const response = await fetch(temporalUrl, { signal: AbortSignal.timeout(2_000) }).catch(() => null);
       return response?.ok === true ? `${own}\n${await response.text()}` : own;
+    },
+    pushConfirmed(seconds) {
+      pushDelays.observe(seconds);
     },
   };
 }

@@ -31,4 +31,6 @@ export interface ActivityDependencies {
   readonly prove: () => Promise<ProofOutcome>;
   /** Keeps the task queues of one test apart from another's; empty in production. */
   readonly queuePrefix: string;
+  /** Told of each number that the channel has confirmed: seconds since it was wrong. */
+  readonly pushConfirmed?: (seconds: number) => void;
 }

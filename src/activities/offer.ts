@@ -58,7 +58,11 @@ interface Question {
   readonly causedAt: string | null;
 }
 
-export function createOfferActivities({ db, channel }: Pick<ActivityDependencies, "db" | "channel">) {
+export function createOfferActivities({
+  db,
+  channel,
+  pushConfirmed,
+}: Pick<ActivityDependencies, "db" | "channel" | "pushConfirmed">) {
   let waiting = 0;
 
   /** One call to the channel and two transactions, for all listings of a shop that are looked at now. */
@@ -74,9 +78,10 @@ export function createOfferActivities({ db, channel }: Pick<ActivityDependencies
       appendObservations(transaction, shop.tenantId, [...byListing.values()].flat()),
     );
     crashPoint("offer: observed, nothing decided");
-    const pushes = await withTenant(db, shop.tenantId, (transaction) =>
+    const { pushes, confirmedAfter } = await withTenant(db, shop.tenantId, (transaction) =>
       intendPushes(transaction, shop.tenantId, questions, byListing),
     );
+    for (const seconds of confirmedAfter) pushConfirmed?.(seconds);
     return questions.map(({ listing }) => {
       const own = pushes.filter(({ seen }) => seen.listing.listingId === listing.listingId);
       if (own.length === 0) return { levels: null };
@@ -322,13 +327,17 @@ export function observationsOf(listing: Listing, stock: readonly ChannelStock[])
   });
 }
 
-/** Decides about all listings in one transaction, and writes down what follows. */
+/**
+ * Decides about all listings in one transaction, and writes down what follows.
+ *
+ * @returns what is to be pushed, and after how many seconds each of the earlier pushes is found to have been right.
+ */
 async function intendPushes(
   transaction: TenantTransaction,
   tenantId: TenantId,
   questions: readonly Question[],
   byListing: ReadonlyMap<string, readonly Observation[]>,
-): Promise<readonly IntendedPush[]> {
+): Promise<{ readonly pushes: readonly IntendedPush[]; readonly confirmedAfter: readonly number[] }> {
   await beginComparison(
     transaction,
     questions.map(({ listing }) => listing.skuId),
@@ -351,7 +360,7 @@ async function intendPushes(
   const settled = questions
     .map(({ listing }) => listing)
     .filter(({ listingId }) => !differing.has(listingId));
-  await closePushIntents(
+  const confirmed = await closePushIntents(
     transaction,
     settled.map(({ listingId }) => listingId),
     "confirmed",
@@ -366,5 +375,10 @@ async function intendPushes(
   );
   await setListingStates(transaction, tenantId, settled, "synced");
   if (pushes.length > 0) await openPushIntents(transaction, tenantId, pushes);
-  return pushes;
+  return {
+    pushes,
+    confirmedAfter: confirmed.map(
+      ({ caused_at: causedAt, closed_at: closedAt }) => (Date.parse(closedAt) - Date.parse(causedAt)) / 1_000,
+    ),
+  };
 }

@@ -313,18 +313,20 @@ export async function openPushIntents(
   `.execute(transaction);
 }
 
-/** @returns those that were open, with the times of their causes. */
+/** @returns those that were open, with the times of their causes and of their ends. */
 export async function closePushIntents(
   transaction: TenantTransaction,
   listingIds: readonly string[],
   state: "confirmed" | "refused" | "superseded",
   outcome: string,
-): Promise<readonly { readonly listing_id: string; readonly caused_at: string }[]> {
+): Promise<
+  readonly { readonly listing_id: string; readonly caused_at: string; readonly closed_at: string }[]
+> {
   if (listingIds.length === 0) return [];
-  const { rows } = await sql<{ listing_id: string; caused_at: string }>`
+  const { rows } = await sql<{ listing_id: string; caused_at: string; closed_at: string }>`
     update push_intents set state = ${state}, outcome = ${outcome.slice(0, 1_000)}, closed_at = clock_timestamp()
     where tenant_id = ${currentTenant} and listing_id = any (${[...listingIds]}::uuid[]) and state = 'open'
-    returning listing_id, caused_at
+    returning listing_id, caused_at, closed_at
   `.execute(transaction);
   return rows;
 }

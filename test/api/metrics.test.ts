@@ -215,7 +215,9 @@ describe("a worker's page", () => {
       { host: "127.0.0.1", port: 0, token: null },
     );
     const { port } = core.address() as { port: number };
-    const page = await serveMetrics(createWorkerMetrics(`http://127.0.0.1:${port}/metrics`), {
+    const metrics = createWorkerMetrics(`http://127.0.0.1:${port}/metrics`);
+    metrics.pushConfirmed(0.7);
+    const page = await serveMetrics(metrics, {
       host: "127.0.0.1",
       port: 0,
       token,
@@ -226,6 +228,8 @@ describe("a worker's page", () => {
       const headers = { authorization: `Bearer ${token}` };
       const figures = read(await (await fetch(url, { headers })).text());
       expect(figures.get("temporal_workflow_completed")).toBe(7);
+      expect(figures.get('creatorflow_push_delay_seconds_bucket{le="0.5"}')).toBe(0);
+      expect(figures.get('creatorflow_push_delay_seconds_bucket{le="1"}')).toBe(1);
       expect(figures.has("process_resident_memory_bytes")).toBe(true);
       core.close();
       core.closeAllConnections();

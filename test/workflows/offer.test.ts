@@ -13,8 +13,10 @@ beforeAll(async () => {
 });
 afterAll(() => demo.close());
 
+const delays: number[] = [];
 const activitiesWith = (changes: Partial<SalesChannel>) =>
   createActivities({
+    pushConfirmed: (seconds) => delays.push(seconds),
     db: demo.db,
     channel: { ...demo.channel, ...changes },
     client: demo.temporal.client,
@@ -69,6 +71,8 @@ test("a number that differs is pushed, read back, and its intent closed", async 
   const { intents, status } = await rowsOf(sku.skuId);
   expect(intents.map((intent) => intent.state)).toEqual(["confirmed"]);
   expect(status).toBe("synced");
+  expect(delays).toHaveLength(1);
+  expect(delays[0]).toBeGreaterThan(0);
 });
 
 test("a number that agrees is not pushed", async () => {

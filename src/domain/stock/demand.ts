@@ -74,6 +74,11 @@ export function followDemand(
 const expectedMinimum = 0.1;
 /** Of a viral SKU the rate is still rising: twice the time is reckoned with. */
 const viralFactor = 2;
+/**
+ * A longer delay was an outage or a jam and is not what the next sale will meet. If units were kept back for it, the number of
+ * every SKU that sells would have to be pushed just when pushes are late, and make them later.
+ */
+const delaySecondsMaximum = 10;
 /** More than the expectation by so many standard deviations; sales come like raindrops. */
 const deviations = 2;
 
@@ -87,7 +92,8 @@ export function adaptiveBufferOf(sales: {
   readonly delaySeconds: number;
   readonly isViral: boolean;
 }): number {
-  const expected = (sales.recentPerMinute / 60) * sales.delaySeconds * (sales.isViral ? viralFactor : 1);
+  const delaySeconds = Math.min(sales.delaySeconds, delaySecondsMaximum);
+  const expected = (sales.recentPerMinute / 60) * delaySeconds * (sales.isViral ? viralFactor : 1);
   if (expected < expectedMinimum) return 0;
   return Math.min(99_999, Math.ceil(expected + deviations * Math.sqrt(expected)));
 }

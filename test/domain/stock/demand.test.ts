@@ -68,6 +68,12 @@ test.each([
   expect(adaptiveBufferOf({ recentPerMinute, delaySeconds, isViral })).toBe(units);
 });
 
+test("a jam of minutes is not kept back for: it would be pushed for every SKU and last the longer", () => {
+  const ofDelay = (delaySeconds: number) =>
+    adaptiveBufferOf({ recentPerMinute: 3, delaySeconds, isViral: false });
+  expect(ofDelay(180)).toBe(ofDelay(10));
+});
+
 test("a buffer rises at once and falls when it is worth a push", () => {
   expect([
     nextAdaptiveBuffer(4, 5),
