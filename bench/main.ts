@@ -13,6 +13,7 @@ import { push } from "./push.ts";
 import { renderReport, saveReport } from "./report.ts";
 import { size } from "./size.ts";
 import { stockRate } from "./stock.ts";
+import { storm } from "./storm.ts";
 
 /** Entry point: `npm run bench -- [name ...] [--runs 3] [--short]`. Without names everything is measured. */
 const benchmarks: readonly Benchmark[] = [
@@ -26,6 +27,7 @@ const benchmarks: readonly Benchmark[] = [
   push,
   size,
   longHistory,
+  storm,
 ];
 
 const { values, positionals } = parseArgs({

@@ -3,6 +3,7 @@ import { repeated } from "./harness.ts";
 import { compareTo, type Figure, quantileOf } from "./report.ts";
 import { type BenchStack, describeRateBudget, learnRateBudget, onStack } from "./stack.ts";
 import {
+  callsOf,
   type CauseKind,
   measureCauses,
   openTwoShops,
@@ -74,11 +75,6 @@ async function measure(
     }),
     { name: "calls, both shops", unit: "a minute", value: calls / minutes },
   ];
-}
-
-async function callsOf({ shops }: TwoShops): Promise<number> {
-  const calls = await Promise.all(shops.map(({ simulator }) => simulator.calls()));
-  return calls.flatMap((each) => [...each.values()]).reduce((sum, count) => sum + count, 0);
 }
 
 /** Until every listing concerned is right. What was right already needed no push, and is left out. */

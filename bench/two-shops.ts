@@ -182,14 +182,17 @@ export async function changeStock(
   });
 }
 
-/** Waits until every order has ended and every listing shows what it should. */
+/**
+ * Waits until all news that have come are taken in and every listing shows what it should. News whose webhook was answered too
+ * late come again after minutes, and are nothing that is on its way here.
+ */
 export async function untilSettled(stack: BenchStack, seconds: number): Promise<void> {
   await until(
-    "every order has ended and every listing is right",
+    "all news are taken in and every listing is right",
     async () => {
       await pause(200);
       const [left] = await stack.query<{ orders: number; listings: number; pushes: number }>(
-        `select (select count(*)::integer from orders where channel_status not in ('completed', 'cancelled')) as orders,
+        `select (select count(*)::integer from orders where handled_version < snapshot_version) as orders,
            (select count(*)::integer from listings where sync_status <> 'synced') as listings,
            (select count(*)::integer from outbox where kind = 'push_offer' and done_at is null) as pushes`,
       );
@@ -199,6 +202,12 @@ export async function untilSettled(stack: BenchStack, seconds: number): Promise<
     },
     { seconds },
   );
+}
+
+/** Calls that both shops have received so far. */
+export async function callsOf({ shops }: TwoShops): Promise<number> {
+  const calls = await Promise.all(shops.map(({ simulator }) => simulator.calls()));
+  return calls.flatMap((each) => [...each.values()]).reduce((sum, count) => sum + count, 0);
 }
 
 /** What made a listing wrong. */

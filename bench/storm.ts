@@ -1,0 +1,141 @@
+import { setTimeout as pause } from "node:timers/promises";
+import { z } from "zod";
+import type { Benchmark } from "./benchmark.ts";
+import { repeated } from "./harness.ts";
+import { compareTo, type Figure, quantileOf } from "./report.ts";
+import { type BenchStack, describeRateBudget, learnRateBudget, onStack } from "./stack.ts";
+import {
+  callsOf,
+  measureCauses,
+  openTwoShops,
+  runTraffic,
+  type TwoShops,
+  untilSettled,
+} from "./two-shops.ts";
+
+/**
+ * The traffic of `push` through single SKUs refused, answers lost after their effect, and minutes in which both shops answer
+ * every call with 429. What was wrong when that ended must be right soon, by the simulator's own books, and the shops must have
+ * been spared meanwhile.
+ */
+export const storm: Benchmark = {
+  name: "storm",
+  title: "the shops' numbers after minutes in which every call was limited",
+  async run({ runs, short }) {
+    return await onStack({ timeScale: 1, demoOrders: false, secondShop: true }, async (stack) => {
+      const course = short
+        ? { calmSeconds: 2, stormSeconds: 4, afterSeconds: 2 }
+        : { calmSeconds: 30, stormSeconds: 180, afterSeconds: 30 };
+      const shops = await openTwoShops(stack, short ? 20 : 200);
+      let budget = "";
+      const found = await repeated(runs, async (run) => {
+        await learnRateBudget(stack);
+        budget = await describeRateBudget(stack);
+        return await measure(stack, shops, course, run + 1);
+      });
+      return {
+        settings: {
+          SKUs: shops.skus.length,
+          "adjustments and receipts a second": rates.causesPerSecond,
+          "orders a second, both shops": rates.ordersPerSecond,
+          "seconds before, in and after the storm": Object.values(course).join(", "),
+          "calls refused in part; lost after their effect": "5 %; 2 %",
+          "rate budget of each shop, as it has learnt it": budget,
+        },
+        runs: found,
+        compare: (median) => [
+          compareTo(
+            "wrong at the storm's end, right again, slowest",
+            median("right again after the storm, slowest"),
+            "s",
+            "at most",
+            5,
+          ),
+          compareTo(
+            "calls of a shop in the storm",
+            median("calls of a shop in the storm"),
+            "a minute",
+            "at most",
+            60,
+          ),
+        ],
+      };
+    });
+  },
+};
+
+const rates = { causesPerSecond: 10, ordersPerSecond: 5 } as const;
+const update = "inventory/update";
+
+interface Course {
+  readonly calmSeconds: number;
+  readonly stormSeconds: number;
+  readonly afterSeconds: number;
+}
+
+async function measure(stack: BenchStack, shops: TwoShops, course: Course, seed: number): Promise<Figure[]> {
+  const { calmSeconds, stormSeconds, afterSeconds } = course;
+  const since = Date.now();
+  await misbehave(shops, {
+    seed: String(seed),
+    calls: [
+      {
+        fault: "too_many_requests",
+        percent: 100,
+        windowMs: [calmSeconds * 1_000, (calmSeconds + stormSeconds) * 1_000],
+      },
+      { fault: "partial", endpoint: update, percent: 5, itemPercent: 50 },
+      { fault: "timeout", endpoint: update, percent: 2, applied: true },
+    ],
+  });
+  const ended = Date.now() + (calmSeconds + stormSeconds) * 1_000;
+  const calls: { at: number; count: number }[] = [];
+  const sample = async (at: number): Promise<void> => {
+    await pause(Math.max(0, at - Date.now()));
+    calls.push({ at: Date.now(), count: await callsOf(shops) });
+  };
+  await Promise.all([
+    runTraffic(stack, shops, { ...rates, seconds: calmSeconds + stormSeconds + afterSeconds }, seed),
+    sample(since),
+    // Calls that were under way when it began are no part of it.
+    sample(ended - stormSeconds * 1_000 + 500),
+    sample(ended),
+    sample(ended + afterSeconds * 1_000),
+  ]);
+  await misbehave(shops, {});
+  await untilSettled(stack, 300);
+  const causes = await measureCauses(stack, shops, since);
+  const never = causes.filter(({ delay }) => delay === null);
+  if (never.length > 0)
+    throw new Error(`${never.length} causes were never made good, the first: ${JSON.stringify(never[0])}`);
+  const late = causes
+    .filter(({ at, delay }) => at <= ended && at + (delay ?? 0) > ended)
+    .map(({ at, delay }) => (at + (delay ?? 0) - ended) / 1_000);
+  const listings = new Set(
+    causes
+      .filter(({ at, delay }) => at <= ended && at + (delay ?? 0) > ended)
+      .map(({ shopId, skuId }) => `${shopId} ${skuId}`),
+  );
+  const perMinute = (from: number, to: number): number => {
+    const [before, after] = [calls[from], calls[to]];
+    if (before === undefined || after === undefined) throw new Error("The calls were not counted");
+    return ((after.count - before.count) * 60_000) / (after.at - before.at) / shops.shops.length;
+  };
+  return [
+    { name: "calls of a shop before the storm", unit: "a minute", value: perMinute(0, 1) },
+    { name: "calls of a shop in the storm", unit: "a minute", value: perMinute(1, 2) },
+    { name: "calls of a shop after the storm", unit: "a minute", value: perMinute(2, 3) },
+    { name: "listings wrong at the storm's end", unit: "", value: listings.size },
+    ...[0.5, 0.95, 1].map((share) => ({
+      name: `right again after the storm, ${share === 1 ? "slowest" : `p${share * 100}`}`,
+      unit: "s",
+      value: late.length === 0 ? 0 : quantileOf(late, share),
+    })),
+  ];
+}
+
+async function misbehave({ shops }: TwoShops, plan: object): Promise<void> {
+  await Promise.all(
+    shops.map(({ simulator }) => simulator.control("PUT", "/_sim/faults", z.unknown(), plan)),
+  );
+}
