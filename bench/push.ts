@@ -60,13 +60,18 @@ async function measure(
   const never = causes.filter(({ delay }) => delay === null);
   if (never.length > 0)
     throw new Error(`${never.length} causes were never made good, the first: ${JSON.stringify(never[0])}`);
-  const kinds: readonly (CauseKind | "every cause")[] = ["every cause", "change", "sale elsewhere"];
+  // What is kept back for the other shop follows from sales, after seconds: it is told apart.
+  const kinds: readonly (CauseKind | "every cause")[] = ["every cause", "change", "sale elsewhere", "buffer"];
   return [
     ...kinds.flatMap((kind) => {
-      const seconds = secondsByCause(causes.filter((cause) => kind === "every cause" || cause.kind === kind));
+      const chosen = causes.filter((cause) =>
+        kind === "every cause" ? cause.kind !== "buffer" : cause.kind === kind,
+      );
+      const seconds = secondsByCause(chosen);
+      const shares = seconds.length === 0 ? [] : [0.5, 0.95, 0.99, 1];
       return [
         { name: `${kind}: causes`, unit: "", value: seconds.length },
-        ...[0.5, 0.95, 0.99, 1].map((share) => ({
+        ...shares.map((share) => ({
           name: share === 1 ? `${kind}: slowest` : `${kind}: p${share * 100}`,
           unit: "s",
           value: quantileOf(seconds, share),
