@@ -91,13 +91,14 @@ export async function openTwoShops(
   return { skus, shops };
 }
 
-async function shopsOf({ query, simulator, secondSimulator }: BenchStack): Promise<readonly Shop[]> {
+async function shopsOf(stack: BenchStack): Promise<readonly Shop[]> {
+  const { simulator, secondSimulator } = stack;
   const there = await simulator.control(
     "GET",
     "/_sim/shops",
     z.array(z.object({ shopId: z.string(), controls: z.string() })),
   );
-  const rows = await query<{ id: string; name: string; channel_shop_id: string }>(
+  const rows = await stack.query<{ id: string; name: string; channel_shop_id: string }>(
     "select id, name, channel_shop_id from shops order by id",
   );
   return rows.map(({ id, name, channel_shop_id: channelShopId }) => {

@@ -21,7 +21,7 @@ import { until } from "../support/until.ts";
  */
 const full = process.env["CREATORFLOW_TEST_FULL"] === "yes";
 const seed = Number(process.env["OVER_OFFER_SEED"] ?? Date.now() % 1_000_000);
-const seconds = full ? 180 : 12;
+const attempts = full ? 3_000 : 100;
 const skus = full ? 40 : 8;
 /** Few, so that the last units are sold again and again. */
 const unitsEach = 20;
@@ -61,7 +61,7 @@ test("not one unit is offered that does not exist, but for as long as its sale e
     await untilSettled(stack, settleSeconds);
     const since = Date.now();
     const placed = await sellAtFullSpeed(stack, shops);
-    expect(placed).toBeGreaterThan(50);
+    expect(placed).toBeGreaterThan(attempts / 10);
     // One whose webhooks were answered too late comes again after two minutes.
     await until(
       "every order is known",
@@ -106,14 +106,14 @@ const newOrder = z.object({ orderId: z.string() });
 
 /** @returns how many orders the shops have taken. */
 async function sellAtFullSpeed(stack: BenchStack, shops: TwoShops): Promise<number> {
-  const end = performance.now() + seconds * 1_000;
   const random = randomFrom(seed);
+  let left = attempts;
   let placed = 0;
   const buy = async (shop: Shop): Promise<void> => {
-    while (performance.now() < end) placed += (await buyOne(shop, shops, random)) ? 1 : 0;
+    for (; left > 0; left -= 1) if (await buyOne(shop, shops, random)) placed += 1;
   };
   const count = async (): Promise<void> => {
-    for (let number = 0; performance.now() < end; number += 1) {
+    for (let number = 0; left > 0; number += 1) {
       const sku = random.pick(shops.skus);
       // More than there are cannot be taken away: such a change is refused, and is no change.
       await changeStock(
