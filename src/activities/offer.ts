@@ -17,7 +17,7 @@ import {
   openPushIntents,
   setListingStates,
 } from "../db/offers.ts";
-import { appendToOutbox, takeOverMessages } from "../db/outbox.ts";
+import { appendToOutbox, takeOverPushes } from "../db/outbox.ts";
 import { type TenantTransaction, withTenant } from "../db/tenant.ts";
 import { asId, type ChannelSkuId, type SkuId, type TenantId } from "../domain/ids.ts";
 import { comparisonTimeFor, decideOffer, secondLookTimeFor } from "../domain/stock/offer.ts";
@@ -262,7 +262,7 @@ export function createOfferActivities({
       readonly causes?: readonly string[];
     }): Promise<void> {
       const [ownCausedAt, listings] = await withTenant(db, tenantId, async (transaction) => [
-        await takeOverMessages(transaction, "push_offer", causes),
+        await takeOverPushes(transaction, causes),
         await findListings(transaction, skuId),
       ]);
       crashPoint("offer: causes taken over, nothing read");

@@ -18,6 +18,7 @@ import { up as size } from "./migrations/0016-size.ts";
 import { up as pushesBegun } from "./migrations/0017-pushes-begun.ts";
 import { up as shortagePolicy } from "./migrations/0018-shortage-policy.ts";
 import { up as approvedKinds } from "./migrations/0019-approved-kinds.ts";
+import { up as severalShops } from "./migrations/0020-several-shops.ts";
 
 /** Every migration, in order. Forward only: a mistake is mended by the next one. */
 const migrations: Readonly<Record<string, Migration>> = {
@@ -39,6 +40,7 @@ const migrations: Readonly<Record<string, Migration>> = {
   "0017-pushes-begun": { up: pushesBegun },
   "0018-shortage-policy": { up: shortagePolicy },
   "0019-approved-kinds": { up: approvedKinds },
+  "0020-several-shops": { up: severalShops },
 };
 
 /** Names of all migrations: what a database of this version has. */

@@ -1,7 +1,7 @@
 import { sql } from "kysely";
 import { asId, type ShopId, type TenantId } from "../domain/ids.ts";
 import type { Database } from "./connection.ts";
-import { currentTenant, type TenantTransaction } from "./tenant.ts";
+import type { TenantTransaction } from "./tenant.ts";
 
 /** What a transaction must cause elsewhere. One variant a kind; the payload holds ids, never anything personal. */
 export type OutboxMessage =
@@ -136,24 +136,20 @@ export async function claimOutbox(
 }
 
 /**
- * Marks messages of a seller as worked off by whoever has begun what they ask for.
+ * Marks messages that ask for pushes as worked off by whoever has begun the push.
  *
  * @returns the ISO time of the first of them; null when none is known.
  */
-export async function takeOverMessages(
+export async function takeOverPushes(
   transaction: TenantTransaction,
-  kind: OutboxKind,
   keys: readonly string[],
 ): Promise<string | null> {
   if (keys.length === 0) return null;
   // Named twice by an activity's second attempt they are the same messages still: their times count until all is well.
-  const { rows } = await sql<{ created_at: string }>`
-    update outbox set done_at = coalesce(done_at, clock_timestamp()), leased_until = null
-    where tenant_id = ${currentTenant} and kind = ${kind} and key = any (${keys}::text[])
-    returning created_at
+  const { rows } = await sql<{ time: string }>`
+    select take_over_pushes(${keys}::text[]) as time order by time limit 1
   `.execute(transaction);
-  const times = rows.map(({ created_at: time }) => time).sort();
-  return times[0] ?? null;
+  return rows[0]?.time ?? null;
 }
 
 const isDue = sql`done_at is null and next_attempt_at <= now() and (leased_until is null or leased_until < now())`;
