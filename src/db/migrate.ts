@@ -19,6 +19,7 @@ import { up as pushesBegun } from "./migrations/0017-pushes-begun.ts";
 import { up as shortagePolicy } from "./migrations/0018-shortage-policy.ts";
 import { up as approvedKinds } from "./migrations/0019-approved-kinds.ts";
 import { up as severalShops } from "./migrations/0020-several-shops.ts";
+import { up as stoppedWithDebt } from "./migrations/0020-stopped-with-debt.ts";
 
 /** Every migration, in order. Forward only: a mistake is mended by the next one. */
 const migrations: Readonly<Record<string, Migration>> = {
@@ -41,6 +42,7 @@ const migrations: Readonly<Record<string, Migration>> = {
   "0018-shortage-policy": { up: shortagePolicy },
   "0019-approved-kinds": { up: approvedKinds },
   "0020-several-shops": { up: severalShops },
+  "0020-stopped-with-debt": { up: stoppedWithDebt },
 };
 
 /** Names of all migrations: what a database of this version has. */

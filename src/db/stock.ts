@@ -4,7 +4,7 @@ import { applyBatch, type BatchResult } from "../domain/stock/apply-batch.ts";
 import { operationIdOf, type StockAnswer, type StockOperation } from "../domain/stock/operation.ts";
 import type { Database } from "./connection.ts";
 import { isRefusedByDatabase } from "./failure.ts";
-import { stopIfCorrupt } from "./stock-corruption.ts";
+import { atTheirLedger, stopIfCorrupt } from "./stock-corruption.ts";
 import { pushCauseOf, writeBatchResult } from "./stock-result.ts";
 import { lockStockState } from "./stock-state.ts";
 import { type TenantTransaction, withTenant } from "./tenant.ts";
@@ -87,9 +87,13 @@ export async function applyInTransaction(
   skuId: SkuId,
   operations: readonly StockOperation[],
 ): Promise<BatchResult> {
+  const repairs = operations.some(({ kind }) => kind === "repair");
   // A person may know of it before the next look at all levels.
-  if (operations.some(({ kind }) => kind === "repair")) await stopIfCorrupt(transaction, tenantId, skuId);
-  const state = await lockStockState(transaction, tenantId, skuId, operations);
+  if (repairs) await stopIfCorrupt(transaction, tenantId, skuId);
+  const locked = await lockStockState(transaction, tenantId, skuId, operations);
+  const state = repairs
+    ? { ...locked, levels: await atTheirLedger(transaction, skuId, locked.levels) }
+    : locked;
   const decided = applyBatch(state, operations);
   const result = state.soldInSeveralShops ? alsoForOtherShops(decided) : decided;
   await writeBatchResult(transaction, tenantId, skuId, state, result);

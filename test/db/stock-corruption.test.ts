@@ -8,7 +8,7 @@ import type { StockOperation } from "../../src/domain/stock/operation.ts";
 import { sweepCorruptStock } from "../../src/intake/upkeep.ts";
 import { invariants } from "../../src/proof/invariants.ts";
 import { proveNightly } from "../../src/proof/proof.ts";
-import { adjust, claim, reserve } from "../domain/stock/stock-builders.ts";
+import { adjust, at, claim, reserve } from "../domain/stock/stock-builders.ts";
 import { type SeededShop, seedShop, seedSku, stockOf } from "../support/seed.ts";
 import { type UsedTestDatabase, useTestDatabase } from "../support/use-test-database.ts";
 import { silent } from "../support/workers.ts";
@@ -86,6 +86,16 @@ describe("a number that was changed past the ledger", () => {
       "a change that pretends to be a batch",
       "current_stock = 50, version = version + 1, last_sequence = last_sequence + 1",
       "on hand was 50, its movements add up to 10",
+    ],
+    [
+      "a movement that there is not",
+      "last_sequence = last_sequence + 3",
+      "its last movement was number 5, the ledger's is 2",
+    ],
+    [
+      "a movement too few",
+      "last_sequence = last_sequence - 1",
+      "its last movement was number 1, the ledger's is 2",
     ],
   ])(
     "%s: is named, stops the SKU at its ledger's numbers, and one movement lets it go on",
@@ -183,6 +193,73 @@ describe("a number that was changed past the ledger", () => {
     ).toEqual([{ outcome: "shipped" }]);
     expect(await stoppedBecause(skuId)).toMatch(/on hand was 1, .* reserved was 0/);
     expect(await stockOf(db, shop.tenantId, skuId)).toEqual({ onHand: 0, reserved: 0 });
+  });
+
+  test("a batch that went on from the wrong number hides it from nobody", async () => {
+    const skuId = await seedSku(db, shop, 5);
+    await corrupt(skuId, "current_stock = 50");
+    await apply(skuId, reserve(`${skuId}-a`));
+    expect(await sweep()).toBe(1);
+    expect(await stoppedBecause(skuId)).toMatch(/on hand was 50, its movements add up to 5/);
+    await apply(skuId, repair(skuId, 5));
+    expect(await sweep()).toBe(0);
+  });
+
+  test("more has left by the wrong number than ever came: the level stands at nothing until the repair", async () => {
+    const skuId = await seedSku(db, shop, 2);
+    await corrupt(skuId, "current_stock = 50");
+    await apply(skuId, reserve(`${skuId}-a`, { quantity: 10 }));
+    await apply(skuId, { kind: "ship", claim: claim(`${skuId}-a`), quantity: 10, outside: false });
+    expect(await sweep()).toBe(1);
+    expect(await stockOf(db, shop.tenantId, skuId)).toEqual({ onHand: 0, reserved: 0 });
+    expect(await apply(skuId, repair(skuId, 3))).toEqual([{ outcome: "adjusted", onHand: 3, available: 3 }]);
+    expect(await findingsOf(skuId)).toEqual([]);
+  });
+
+  test("more was promised by the wrong number than there is: somebody says who waits, and nothing is sold beyond it", async () => {
+    const skuId = await seedSku(db, shop, 5);
+    await corrupt(skuId, "current_stock = 50");
+    await apply(skuId, reserve(`${skuId}-a`, { quantity: 20 }));
+    expect(await sweep()).toBe(1);
+    expect(await stockOf(db, shop.tenantId, skuId)).toEqual({ onHand: 5, reserved: 20 });
+    expect(await apply(skuId, repair(skuId, 6))).toEqual([{ outcome: "refused", reason: "below_reserved" }]);
+    const waiting = {
+      claim: claim(`${skuId}-a`),
+      quantity: 20,
+      rank: { paidAt: null, orderedAt: at(1) },
+      locationId: null,
+    };
+    expect(
+      await apply(skuId, {
+        kind: "count",
+        countId: `${skuId}-count`,
+        onHand: 6,
+        reason: "counted",
+        actorId: null,
+        expectedVersion: null,
+        locationId: null,
+        leaveShort: [waiting],
+      }),
+    ).toEqual([{ outcome: "adjusted", onHand: 6, available: 6 }]);
+    expect(await apply(skuId, repair(skuId, 6, `${skuId}-again`))).toMatchObject([{ outcome: "adjusted" }]);
+    expect(
+      await apply(
+        skuId,
+        { kind: "release", claim: claim(`${skuId}-a`), reason: "cancelled" },
+        reserve(`${skuId}-b`, { quantity: 7 }),
+      ),
+    ).toEqual([{ outcome: "withdrawn" }, { outcome: "short" }]);
+    expect(await findingsOf(skuId)).toEqual([]);
+  });
+
+  test("a stopped number that is changed once more is repaired all the same", async () => {
+    const skuId = await seedSku(db, shop, 9);
+    await corrupt(skuId, "current_stock = 20");
+    await sweep();
+    // Who has counted writes it where he should not.
+    await corrupt(skuId, "current_stock = 12");
+    expect(await apply(skuId, repair(skuId, 12))).toMatchObject([{ outcome: "adjusted", onHand: 12 }]);
+    expect(await findingsOf(skuId)).toEqual([]);
   });
 
   test("a proof hands the SKU on by name, so that it is stopped", async () => {

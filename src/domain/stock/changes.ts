@@ -149,8 +149,8 @@ function repair(draft: Draft, operation: ChangeOf<"repair">): StockAnswer {
   if (level === undefined) return refused("unknown_location");
   if (!level.stopped) return refused("nothing_to_repair");
   const change = operation.onHand - level.onHand;
-  const reason = whyNotChange(level, change);
-  if (reason !== null) return refused(reason);
+  // Also when units were found: by the wrong number more may have been promised than there are, and a count says who waits.
+  if (promisable(level) + change < 0) return refused("below_reserved");
   level.stopped = false;
   draft.book(level, {
     kind: "adjust",

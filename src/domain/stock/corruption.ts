@@ -1,10 +1,15 @@
 import type { LevelNumbers } from "./explain.ts";
 
+type LevelAndLast = LevelNumbers & {
+  /** Of the last movement. */
+  readonly lastSequence: number;
+};
+
 /** A level that is not what its ledger, or its open reservations, add up to. */
 export interface Corruption {
   readonly locationName: string;
-  readonly level: LevelNumbers;
-  readonly ledger: LevelNumbers;
+  readonly level: LevelAndLast;
+  readonly ledger: LevelAndLast;
   /** Units of the open reservations at the location. */
   readonly heldUnits: number;
 }
@@ -21,6 +26,9 @@ export function describeCorruption({ locationName, level, ledger, heldUnits }: C
     ...(ledger.reserved === heldUnits
       ? []
       : [`its movements reserve ${ledger.reserved}, open reservations hold ${heldUnits}`]),
+    ...(level.lastSequence === ledger.lastSequence
+      ? []
+      : [`its last movement was number ${level.lastSequence}, the ledger's is ${ledger.lastSequence}`]),
   ];
   return `${locationName}: ${wrong.join(", ")}`;
 }

@@ -141,6 +141,10 @@ export function book(level: Level, sequence: number, request: MovementRequest): 
   level.onHand = movement.newStock;
   level.reserved = movement.newReserved;
   level.lastSequence = sequence;
-  invariant(promisable(level) >= 0, `${request.operationId} promises units that do not exist`);
+  // What was promised by a wrong number is more than there is until a person has repaired it.
+  invariant(
+    level.stopped || promisable(level) >= 0,
+    `${request.operationId} promises units that do not exist`,
+  );
   return movement;
 }
