@@ -191,14 +191,23 @@ function noteLeaving(order: OrderState, snapshot: ChannelOrder): OrderDecision {
     snapshot.lines.filter((line) => isArranged(line.status)).map((line) => line.lineId),
   );
   const leaving = order.lines.filter(
-    (line) => ["new", "held", "short"].includes(line.stage) && (whole || arranged.has(line.lineId)),
+    (line) =>
+      ["new", "held", "short", "set_aside"].includes(line.stage) && (whole || arranged.has(line.lineId)),
+  );
+  // Under the claim that it would have been asked for again by.
+  const asked = order.lines.map((line) =>
+    line.stage === "set_aside" && leaving.includes(line)
+      ? { ...line, generation: line.generation + 1 }
+      : line,
   );
   const ours = leaving.filter((line) => line.skuId !== null).map((line) => line.lineId);
   const unknown = leaving.filter((line) => line.skuId === null).map((line) => line.lineId);
   const events: OrderEvent[] = [];
   if (ours.length > 0) events.push({ kind: "lines_left", lineIds: ours, how: "seen" });
   if (unknown.length > 0) events.push({ kind: "lines_untracked", lineIds: unknown });
-  return { state: withStage(withStage(order, ours, "arranged"), unknown, "untracked"), events };
+  if (leaving.length === 0) return { state: order, events };
+  const left = withStage({ ...order, lines: asked }, ours, "arranged");
+  return { state: withStage(left, unknown, "untracked"), events };
 }
 
 /** What the channel said to our shipment. */

@@ -132,3 +132,17 @@ test("an order that is cancelled, or leaves, while lines are set aside takes no 
   expect(gone.warehouse.numbers("mug")).toEqual({ onHand: 0, reserved: 0 });
   expect(gone.warehouse.numbers("plate")).toEqual({ onHand: 0, reserved: 0 });
 });
+
+test("a line that was set aside and leaves by itself takes its unit with it", () => {
+  const { order, warehouse, news } = shortOrder("release_others", { mug: 1, plate: 0 });
+  expect(order.stages).toEqual(["set_aside", "short"]);
+  const [first, second] = news.lines;
+  order.tell({
+    ...news,
+    status: "partially_shipping",
+    updatedAt: at(9),
+    lines: [{ ...first!, status: "awaiting_collection" }, second!],
+  });
+  expect(order.stages).toEqual(["shipped", "short"]);
+  expect(warehouse.numbers("mug")).toEqual({ onHand: 0, reserved: 0 });
+});
