@@ -83,8 +83,10 @@ class OrderRun {
   }
 
   async chooseShortageCourse(wish: ShortageWish): Promise<ShortageAnswer> {
-    // One at a time: two wishes in one report would be one, and the other answered for it.
-    await condition(() => this.#shortageWaiting.length === 0);
+    // One at a time: two wishes in one report would be one, and the other answered for it. All who wait here are woken
+    // together, so each looks again.
+    do await condition(() => this.#shortageWaiting.length === 0);
+    while (this.#shortageWaiting.length > 0);
     const waiting: { answer: ShortageAnswer | null } = { answer: null };
     this.#shortageWaiting.push(waiting);
     this.receive({ shortageWish: wish });

@@ -353,6 +353,16 @@ describe("an order", () => {
       expect(proposed).toMatchObject({ needs_attention: true });
       const [person] = await demo.database.asSuperuser<{ id: string }>("select id from users limit 1");
       const by = asId<"User">(person!.id);
+      // Whoever wishes at the same time is heard, one after the other.
+      const courses = ["ask", "wait", "release_others"] as const;
+      const told = courses.map((course) =>
+        workflowOf(orderId).executeUpdate(chooseShortageCourse, { args: [{ course, by }] }),
+      );
+      expect(await Promise.all(told)).toEqual(courses.map(() => ({ accepted: true })));
+      const heard = (await orderOf(demo.db, demo.shop, orderId))?.events.filter(
+        (event) => event.kind === "shortage_course_taken",
+      );
+      expect(heard).toHaveLength(1 + courses.length);
       const wish = () =>
         workflowOf(orderId).executeUpdate(chooseShortageCourse, { args: [{ course: "wait", by }] });
       // Both are answered, whichever comes first.
