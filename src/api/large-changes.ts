@@ -2,10 +2,10 @@ import type { z } from "zod";
 import { askForApproval, type ChangeToApprove } from "../db/approvals.ts";
 import { appendAudit } from "../db/audit-log.ts";
 import type { Database } from "../db/connection.ts";
-import { listLevels, type SkuRow } from "../db/read-models/inventory.ts";
-import { withTenant } from "../db/tenant.ts";
+import { isLocation, listLevels, type SkuRow } from "../db/read-models/inventory.ts";
+import { type TenantTransaction, withTenant } from "../db/tenant.ts";
 import { approvalLifeHours, largeChangeUnits } from "../domain/approval/decide.ts";
-import { asId } from "../domain/ids.ts";
+import { asId, type SkuId } from "../domain/ids.ts";
 import type { adjustOrAwait } from "./contract/approvals.ts";
 import { mayDo, type Role } from "./contract/permissions.ts";
 import { originOf, sessionOf } from "./plugins/authentication.ts";
@@ -23,7 +23,7 @@ export function isLargeChange(role: Role, quantity: number): boolean {
 /**
  * Writes down that somebody wants a change which somebody else must approve.
  *
- * @throws Problem when the SKU has no stock record at the location.
+ * @throws Problem when the location is none, or units are to leave it and the SKU has no stock record there.
  */
 export async function askForLargeChange(
   db: Database,
@@ -34,8 +34,7 @@ export async function askForLargeChange(
   const { tenantId, userId } = sessionOf(request);
   const skuId = asId<"Sku">(sku.id);
   return await withTenant(db, tenantId, async (transaction) => {
-    const levels = await listLevels(transaction, skuId);
-    if (wanted.locationId !== null && !levels.some((level) => level.location_id === wanted.locationId)) {
+    if (!(await isPlaceFor(transaction, skuId, wanted))) {
       throw new Problem("refused", stockRefusals.unknown_location);
     }
     const id = await askForApproval(transaction, tenantId, {
@@ -55,6 +54,18 @@ export async function askForLargeChange(
     });
     return awaitingApproval(id);
   });
+}
+
+/** Units may come to any location of the seller's; they leave only where the SKU has lain. */
+async function isPlaceFor(
+  transaction: TenantTransaction,
+  skuId: SkuId,
+  { locationId, quantity }: Pick<ChangeToApprove, "locationId" | "quantity">,
+): Promise<boolean> {
+  if (locationId === null) return true;
+  if (quantity > 0) return await isLocation(transaction, locationId);
+  const levels = await listLevels(transaction, skuId);
+  return levels.some((level) => level.location_id === locationId);
 }
 
 export function awaitingApproval(approvalId: string): Change {

@@ -141,6 +141,29 @@ describe("receiving and writing off", () => {
     };
     expect((await send(product(skuId, "/holds"), hold, "POST", randomUUID(), creator)).statusCode).toBe(403);
   });
+
+  test("more than 100 units are received where the SKU has never lain, as fewer are", async () => {
+    const skuId = await bed.addSku(seller);
+    const creator = await bed.signIn(seller, "creator");
+    const at = async (location: string, kind: string) =>
+      await send(
+        product(skuId, "/movements"),
+        { kind, quantity: 101, reason: "Delivered", location_id: location },
+        "POST",
+        randomUUID(),
+        creator,
+      );
+    // Nothing can be lost there, and somebody else's location is none.
+    expect((await at(north, "lost")).statusCode).toBe(409);
+    expect((await at(randomUUID(), "receive")).statusCode).toBe(409);
+    const asked = await at(north, "receive");
+    expect(asked.statusCode, asked.body).toBe(202);
+    const { approval_id: id } = asked.json<{ approval_id: string }>();
+    const approved = await send(`/api/approvals/${id}/approve`, {});
+    expect(approved.json(), approved.body).toMatchObject({ state: "approved" });
+    const { levels } = await get(productDetail, product(skuId));
+    expect(levels).toContainEqual(expect.objectContaining({ location_id: north, current_stock: 101 }));
+  });
 });
 
 test("a transfer is under way until it is taken in, in parts, and what is missing is said", async () => {

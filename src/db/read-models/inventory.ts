@@ -192,6 +192,12 @@ export async function listLevels(transaction: TenantTransaction, skuId: SkuId) {
     .execute();
 }
 
+/** True for a location of the seller's. */
+export async function isLocation(transaction: TenantTransaction, id: string): Promise<boolean> {
+  const row = await transaction.selectFrom("locations").where("id", "=", id).select("id").executeTakeFirst();
+  return row !== undefined;
+}
+
 /** Where a SKU is sold. */
 export async function listListings(transaction: TenantTransaction, skuId: SkuId) {
   return await transaction
