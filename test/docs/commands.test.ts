@@ -5,7 +5,7 @@ import { z } from "zod";
 import { runCommandLine } from "../../src/cli/program.ts";
 import type { CommandContext } from "../../src/cli/context.ts";
 import { environmentSchema } from "../../src/environment.ts";
-import { createApiMetrics } from "../../src/metrics.ts";
+import { createApiMetrics, createWorkerMetrics } from "../../src/metrics.ts";
 import { blocksOf, readPage } from "./markdown.ts";
 
 /** What the pages for operators and testers tell people to type, and the figures that they name. */
@@ -97,7 +97,11 @@ describe("the figures of docs/operations.md", () => {
   const suffixes = ["", "_bucket", "_count", "_sum"];
 
   async function namesToldOf(): Promise<ReadonlySet<string>> {
-    const text = await createApiMetrics(() => Promise.reject(new Error("away"))).render();
+    const pages = [
+      createApiMetrics(() => Promise.reject(new Error("away"))),
+      createWorkerMetrics("http://127.0.0.1:9/metrics"),
+    ];
+    const text = (await Promise.all(pages.map((page) => page.render()))).join("\n");
     return new Set(
       [...text.matchAll(/^# TYPE (\w+) (\w+)$/gm)].flatMap(([, name, type]) =>
         type === "histogram" ? suffixes.map((suffix) => `${name}${suffix}`) : [name ?? ""],
