@@ -194,20 +194,23 @@ function noteLeaving(order: OrderState, snapshot: ChannelOrder): OrderDecision {
     (line) =>
       ["new", "held", "short", "set_aside"].includes(line.stage) && (whole || arranged.has(line.lineId)),
   );
-  // Under the claim that it would have been asked for again by.
-  const asked = order.lines.map((line) =>
-    line.stage === "set_aside" && leaving.includes(line)
-      ? { ...line, generation: line.generation + 1 }
-      : line,
-  );
   const ours = leaving.filter((line) => line.skuId !== null).map((line) => line.lineId);
   const unknown = leaving.filter((line) => line.skuId === null).map((line) => line.lineId);
   const events: OrderEvent[] = [];
   if (ours.length > 0) events.push({ kind: "lines_left", lineIds: ours, how: "seen" });
   if (unknown.length > 0) events.push({ kind: "lines_untracked", lineIds: unknown });
   if (leaving.length === 0) return { state: order, events };
-  const left = withStage({ ...order, lines: asked }, ours, "arranged");
-  return { state: withStage(left, unknown, "untracked"), events };
+  return { state: withStage(leave(order, ours), unknown, "untracked"), events };
+}
+
+/** What was set aside leaves under the claim that it would have been asked for again by. */
+function leave(order: OrderState, lineIds: readonly string[]): OrderState {
+  const lines = order.lines.map((line) =>
+    line.stage === "set_aside" && lineIds.includes(line.lineId)
+      ? { ...line, generation: line.generation + 1 }
+      : line,
+  );
+  return withStage({ ...order, lines }, lineIds, "arranged");
 }
 
 /** What the channel said to our shipment. */
@@ -225,13 +228,17 @@ export function takeShipment(order: OrderState, result: ShipmentResult): OrderDe
     };
   }
   const packages = new Set(result.packageIds);
+  // Its units may have been left to others while the channel was asked.
   const leaving = order.lines.filter(
-    (line) => line.stage === "held" && line.packageId !== null && packages.has(line.packageId),
+    (line) =>
+      (line.stage === "held" || line.stage === "set_aside") &&
+      line.packageId !== null &&
+      packages.has(line.packageId),
   );
   if (leaving.length === 0) return { state: order, events: [] };
   const lineIds = leaving.map((line) => line.lineId);
   return {
-    state: withStage({ ...order, shipmentRefusal: null }, lineIds, "arranged"),
+    state: leave({ ...order, shipmentRefusal: null }, lineIds),
     events: [
       { kind: "shipment_arranged", packageIds: result.packageIds },
       { kind: "lines_left", lineIds, how: "arranged" },

@@ -1,5 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { asId } from "../../../src/domain/ids.ts";
+import { claimOf } from "../../../src/domain/order/commands.ts";
+import { takeShipment } from "../../../src/domain/order/decide.ts";
 import { needsAttention, nextStepOf } from "../../../src/domain/order/order.ts";
 import {
   chooseCourse,
@@ -145,4 +147,28 @@ test("a line that was set aside and leaves by itself takes its unit with it", ()
   });
   expect(order.stages).toEqual(["shipped", "short"]);
   expect(warehouse.numbers("mug")).toEqual({ onHand: 0, reserved: 0 });
+});
+
+test("a line that was set aside while the channel arranged its shipment leaves all the same", () => {
+  const { order, warehouse } = shortOrder("release_others", { mug: 1, plate: 1 });
+  const wanted = order.commands();
+  expect(wanted).toMatchObject([{ kind: "ship" }]);
+  const plate = { claim: claimOf(order.order, order.order.lines[1]!), quantity: 1, locationId: null };
+  warehouse.of("plate").do({
+    kind: "count",
+    countId: "broken",
+    onHand: 0,
+    reason: "broken",
+    actorId: null,
+    expectedVersion: null,
+    locationId: null,
+    leaveShort: [{ ...plate, rank: { paidAt: at(2), orderedAt: at(1) } }],
+  });
+  expect(order.settle().stages).toEqual(["set_aside", "short"]);
+  const arranged = { arranged: true, packageIds: [asId<"ChannelPackage">("package")] } as const;
+  const { state } = takeShipment(order.order, arranged);
+  expect(state.lines.map(({ stage, generation }) => [stage, generation])).toEqual([
+    ["arranged", 2],
+    ["short", 2],
+  ]);
 });
