@@ -68,6 +68,7 @@ export function orderLifecyclePage(): string {
       courses.map((course) => {
         const order: OrderState = {
           ...example("shortage"),
+          lines: [lineIn("short"), ...(course === "release_others" ? [lineIn("set_aside")] : [])],
           shipBy: "2026-01-03T00:00:00.000Z",
           shortage: { course, by: null },
         };

@@ -139,14 +139,17 @@ export function nextStepOf(order: OrderState): string {
   }
 }
 
-function shortageStep({ shortage, shipBy }: OrderState): string {
+function shortageStep({ shortage, shipBy, lines }: OrderState): string {
   const until =
     shipBy === null || shortage?.by !== null ? "" : ` until ${shipBy}; then cancelling is proposed`;
   switch (shortage?.course) {
     case "wait":
-      return `Waits for units in the fair queue${until}.`;
-    case "release_others":
-      return `Waits for units in the fair queue${until}; its other lines leave theirs to other orders meanwhile.`;
+    case "release_others": {
+      const leaves = lines.some(({ stage }) => stage === "yielding" || stage === "set_aside")
+        ? "; its other lines leave theirs to other orders meanwhile"
+        : "";
+      return `Waits for units in the fair queue${until}${leaves}.`;
+    }
     case "propose_cancelling":
       return "Units are missing and cancelling is proposed: cancel the order, raise the stock, or let it wait.";
     case "overdue":
