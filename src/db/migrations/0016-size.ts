@@ -43,8 +43,9 @@ export async function up(db: Kysely<unknown>): Promise<void> {
      end $$;
      create trigger keeps_status after insert on stock_levels for each row
        when (new.available_stock <> 0) execute function level_keeps_status();
+     -- A level that is stopped, or goes on, was changed past this trigger.
      create trigger keeps_changed_status after update on stock_levels for each row
-       when (new.available_stock <> old.available_stock) execute function level_keeps_status();
+       when (new.available_stock <> old.available_stock or (new.stopped_at is null) <> (old.stopped_at is null)) execute function level_keeps_status();
 
      create function threshold_keeps_status() returns trigger language plpgsql as $$
      begin
