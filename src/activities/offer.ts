@@ -102,7 +102,7 @@ export function createOfferActivities({
     lane: string,
     pushes: readonly Pushed[],
   ): Promise<readonly ItemResult<ChannelSkuId>[]> {
-    const { shop, priority } = laneOf(lane);
+    const { shop } = laneOf(lane);
     const [first] = pushes;
     if (first === undefined) return [];
     const { channelProductId } = first.listing;
@@ -112,7 +112,7 @@ export function createOfferActivities({
       pushes.flatMap(({ listing, levels }) =>
         levels.map((level) => ({ channelSkuId: listing.channelSkuId, ...level })),
       ),
-      priority,
+      tellPriority,
     );
     return pushes.map(
       ({ listing }) =>
@@ -285,6 +285,12 @@ export function createOfferActivities({
     },
   };
 }
+
+/**
+ * More urgent than most readings: a number that was read and cannot be told must be read anew, and when the budget is short each
+ * reading would take the call that the telling needs, for ever.
+ */
+const tellPriority: CallPriority = 2;
 
 /** The earlier of two ISO times that may be missing. */
 function earliestOf(one: string | null, other: string | null): string | null {
