@@ -160,13 +160,15 @@ export const adjustAnswer = z.object({
   available_stock: z.number().int(),
 });
 
+const countedSchema = z
+  .number()
+  .int()
+  .min(0)
+  .max(bulkLimits.count)
+  .describe("Units on the shelf at this location, those that are promised to orders included");
+
 export const repairStockBody = z.strictObject({
-  on_hand: z
-    .number()
-    .int()
-    .min(0)
-    .max(bulkLimits.count)
-    .describe("Units on the shelf at this location, those that are promised to orders included"),
+  on_hand: countedSchema,
   reason: reasonSchema,
   location_id: uuidSchema.optional().describe("Where; the default location when left out"),
 });
@@ -182,12 +184,7 @@ export const countHeaders = idempotencyHeaders.extend({
 });
 
 export const countBody = z.strictObject({
-  on_hand: z
-    .number()
-    .int()
-    .min(0)
-    .max(bulkLimits.count)
-    .describe("Units on the shelf at this location, those that are promised to orders included"),
+  on_hand: countedSchema,
   reason: reasonSchema,
   leave_short: z
     .array(z.string().min(1).max(400))
