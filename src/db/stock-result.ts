@@ -177,7 +177,12 @@ async function saveClaims(
   const holding: object[] = [];
   const waiting: object[] = [];
   const gone: string[] = [];
-  for (const [reservationId, { claim, is }] of claims) {
+  for (const [reservationId, { claim, is: end, passed }] of claims) {
+    const over = end.state !== "held" && end.state !== "shipped" && end.state !== "waiting";
+    if (over) gone.push(reservationId);
+    // A claim that came and went in one batch is written as what it was, and then ends like every other.
+    const is = over ? passed : end;
+    if (is === undefined) continue;
     if (is.state === "held" || is.state === "shipped") {
       is.parts.forEach((part, index) =>
         holding.push({
@@ -197,8 +202,6 @@ async function saveClaims(
         paid_at: is.rank.paidAt,
         ordered_at: is.rank.orderedAt,
       });
-    } else {
-      gone.push(reservationId);
     }
   }
   if (holding.length > 0) await saveHolding(transaction, tenantId, skuId, holding);

@@ -1,3 +1,4 @@
+import { sql } from "kysely";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { mapWarehouses, takeInListing } from "../../src/db/catalogue.ts";
@@ -148,6 +149,54 @@ describe("a batch in the database", () => {
     expect(await apply(reserve("never-asked"))).toBe("refused");
     expect(await apply(ship("outside", true))).toBe("shipped");
     expect(await stockOf(db, shop.tenantId, skuId)).toEqual({ onHand: 1, reserved: 0 });
+  });
+
+  test("that lets a claim come and go leaves the same rows as one operation at a time", async () => {
+    const reverse = (order: string): StockOperation => ({
+      kind: "reverse",
+      claim: claim(order),
+      reason: "back",
+    });
+    const lives = (name: string): readonly StockOperation[] => [
+      ship(`${name}-held`),
+      reverse(`${name}-held`),
+      ship(`${name}-waiting`, true),
+      reverse(`${name}-waiting`),
+      ship(`${name}-unknown`, true),
+      reverse(`${name}-unknown`),
+    ];
+    const rowsAfter = async (name: string, batches: readonly (readonly StockOperation[])[]) => {
+      const skuId = await seedSku(db, shop, 1);
+      await applyStockBatch(db, shop.tenantId, skuId, [
+        reserve(`${name}-held`, { paid: 1 }),
+        reserve(`${name}-waiting`, { paid: 2, quantity: 9 }),
+      ]);
+      for (const batch of batches) await applyStockBatch(db, shop.tenantId, skuId, batch);
+      const again = await applyStockBatch(db, shop.tenantId, skuId, [reserve(`${name}-unknown`)]);
+      const { rows } = await withTenant(db, shop.tenantId, (transaction) =>
+        sql`
+          select split_part(order_ref, '-', 2) as claim, state, reversed_at is not null as reversed
+            from reservations where sku_id = ${skuId}
+          union all
+          select split_part(order_ref, '-', 2), state, null from shortages where sku_id = ${skuId}
+          order by 1, 2
+        `.execute(transaction),
+      );
+      return { rows, again: again.answers, stock: await stockOf(db, shop.tenantId, skuId) };
+    };
+    const together = await rowsAfter("together", [lives("together")]);
+    expect(together).toEqual(
+      await rowsAfter(
+        "apart",
+        lives("apart").map((operation) => [operation]),
+      ),
+    );
+    expect(together.rows).toEqual([
+      { claim: "held", state: "shipped", reversed: true },
+      { claim: "unknown", state: "shipped", reversed: true },
+      { claim: "waiting", state: "served", reversed: null },
+      { claim: "waiting", state: "shipped", reversed: true },
+    ]);
   });
 
   test("that holds an operation which the database refuses applies the others and names it", async () => {

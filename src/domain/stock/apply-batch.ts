@@ -1,7 +1,7 @@
 import type { OperationId, ReservationId } from "../ids.ts";
 import { applyChange } from "./changes.ts";
 import { answerToKnown, applyToClaim, noteOversale } from "./claims.ts";
-import { type ClaimState, Draft, type Transfer } from "./draft.ts";
+import { type ChangedClaim, type ClaimState, Draft, type Transfer } from "./draft.ts";
 import { type Level, type Movement, promisable } from "./movement.ts";
 import {
   type Claim,
@@ -52,7 +52,7 @@ export interface BatchResult {
   /** The levels that changed, with their new numbers. */
   readonly levels: readonly Readonly<Level>[];
   /** New state of every claim that changed. */
-  readonly claims: ReadonlyMap<ReservationId, { readonly claim: Claim; readonly is: ClaimState }>;
+  readonly claims: ReadonlyMap<ReservationId, ChangedClaim>;
   /** New state of every transfer that changed. */
   readonly transfers: readonly Transfer[];
   /** Claims that waited before this batch and were served by it: their orders must be told. */

@@ -19,6 +19,14 @@ export type ClaimState =
   | { readonly state: "reversed" | "released" | "closed" }
   | ({ readonly state: "waiting" } & WaitingClaim);
 
+/** What a batch has made of a claim. */
+export interface ChangedClaim {
+  readonly claim: Claim;
+  readonly is: ClaimState;
+  /** What the claim had become in this same batch before it became what it is: its rows have to say that too. */
+  readonly passed?: ClaimState | undefined;
+}
+
 /** Units on their way from one location to another. */
 export interface Transfer {
   readonly transferId: string;
@@ -40,7 +48,7 @@ export class Draft {
   readonly levels: readonly Level[];
   readonly movements: Movement[] = [];
   readonly touched = new Set<Level>();
-  readonly changedClaims = new Map<ReservationId, { claim: Claim; is: ClaimState }>();
+  readonly changedClaims = new Map<ReservationId, ChangedClaim>();
   readonly changedTransfers = new Map<string, Transfer>();
   /** Claims that a count has put back into the queue, by their new generation. */
   readonly leftShort: Claim[] = [];
@@ -85,7 +93,7 @@ export class Draft {
   become(claim: Claim, is: ClaimState): void {
     const id = reservationIdOf(claim);
     this.#claims.set(id, is);
-    this.changedClaims.set(id, { claim, is });
+    this.changedClaims.set(id, { claim, is, passed: this.changedClaims.get(id)?.is });
   }
 
   transfer(transferId: string): Transfer | undefined {

@@ -71,7 +71,7 @@ test(`batch for batch the stock answers and counts like the plain model (CREATOR
 
 test(`through the database too, with operations among them that it refuses (CREATORFLOW_TEST_SEED=${seed})`, async () => {
   const random = randomNumbers(seed + 1);
-  const operationsMinimum = isFull ? 5_000 : 600;
+  const operationsMinimum = isFull ? 20_000 : 600;
   let poisoned = 0;
   for (let done = 0, sku = 0; done < operationsMinimum; sku += 1) {
     const onHand = 1 + random(10);
