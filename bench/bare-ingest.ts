@@ -34,6 +34,7 @@ app.post<{ Body: Buffer }>("/webhooks/tiktok-shop", async ({ body }, reply) => {
     dedupeKey: message.tts_notification_id,
     topic: message.type,
     channelOrderId: message.data.order_id,
+    stockNewsOf: null,
     body,
     headers: {},
     state: "kept",

@@ -35,6 +35,7 @@ export const crashPoints = {
   "outbox: claimed, nothing done": "The lease runs out and another pass claims the messages.",
   "outbox: order woken, not marked": "The order is woken again and finds nothing new.",
   "outbox: entity told of the offer, not marked": "The entity is told again and finds the offer settled.",
+  "outbox: look at news begun, not marked": "It is begun again and finds no more news.",
   "outbox: hold begun, not marked": "It is begun again and found running, or over and released already.",
   "outbox: approval started, not marked": "It is started again, or found running.",
   "outbox: bulk operation started, not marked": "It is started again, or found running.",

@@ -12,6 +12,7 @@ import {
   beginComparison,
   cellKey,
   closePushIntents,
+  forgetNews,
   getOurNumbers,
   type Listing,
   type Observation,
@@ -53,12 +54,14 @@ export function createInventorySyncActivities({ db, channel }: Pick<ActivityDepe
       tenantId,
       shopId,
       skuId,
+      withNews = false,
       after,
     }: Omit<InventorySyncInput, "queuePrefix" | "counts">): Promise<InventorySyncStep> {
       const listings = await withTenant(db, tenantId, (transaction) =>
         pageListings(transaction, shopId, {
           after: after ?? null,
           skuId: skuId ?? null,
+          withNews,
           limit: listingsPerPage,
         }),
       );
@@ -81,6 +84,7 @@ export function createInventorySyncActivities({ db, channel }: Pick<ActivityDepe
       const step = await withTenant(db, tenantId, async (transaction) => {
         const looks = await lookAtPage(transaction, listings, observations);
         const drifting = await writeLooks(transaction, tenantId, shopId, looks);
+        await forgetNews(transaction, listings);
         const countOf = (is: Reconciliation["is"]) => looks.filter(({ found }) => found.is === is).length;
         return {
           compared: looks.length,

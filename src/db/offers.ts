@@ -33,6 +33,8 @@ export interface Listing {
   readonly paused: boolean;
   /** Its SKU sells so fast that it goes first. */
   readonly viral: boolean;
+  /** ISO time when the channel last told that somebody else has changed it, until that was looked at. */
+  readonly newsAt: string | null;
 }
 
 interface ListingRow {
@@ -44,6 +46,7 @@ interface ListingRow {
   readonly warehouse_ids: string[];
   readonly paused: boolean;
   readonly viral: boolean;
+  readonly news_at: string | null;
 }
 
 function listingOf(row: ListingRow): Listing {
@@ -56,11 +59,12 @@ function listingOf(row: ListingRow): Listing {
     warehouseIds: row.warehouse_ids.map((id) => asId<"ChannelWarehouse">(id)),
     paused: row.paused,
     viral: row.viral,
+    newsAt: row.news_at,
   };
 }
 
 const listingColumns = sql`listing.id, listing.sku_id, listing.shop_id, listing.channel_product_id,
-  listing.channel_sku_id, listing.warehouse_ids, sku.sync_paused_at is not null as paused,
+  listing.channel_sku_id, listing.warehouse_ids, listing.news_at, sku.sync_paused_at is not null as paused,
   exists (select from sku_demand as demand where demand.tenant_id = sku.tenant_id and demand.sku_id = sku.id
     and demand.viral_since is not null) as viral`;
 
@@ -76,15 +80,21 @@ export async function findListings(
   return rows.map(listingOf);
 }
 
-/** A shop's listings in the order of their ids, after one of them; of one SKU alone when it is named. */
+/** A shop's listings in the order of their ids, after one of them; of one SKU alone, or of those with news alone, when told. */
 export async function pageListings(
   transaction: TenantTransaction,
   shopId: ShopId,
   {
     after,
     skuId,
+    withNews,
     limit,
-  }: { readonly after: string | null; readonly skuId: SkuId | null; readonly limit: number },
+  }: {
+    readonly after: string | null;
+    readonly skuId: SkuId | null;
+    readonly withNews: boolean;
+    readonly limit: number;
+  },
 ): Promise<readonly Listing[]> {
   const { rows } = await sql<ListingRow>`
     select ${listingColumns}
@@ -92,8 +102,24 @@ export async function pageListings(
     where listing.shop_id = ${shopId}
       and ${after === null ? sql`true` : sql`listing.id > ${after}::uuid`}
       and ${skuId === null ? sql`true` : sql`listing.sku_id = ${skuId}`}
+      and ${withNews ? sql`listing.news_at is not null` : sql`true`}
     order by listing.id limit ${limit}`.execute(transaction);
   return rows.map(listingOf);
+}
+
+/** What was told of listings is over once they were looked at; what was told after they were found stays. */
+export async function forgetNews(
+  transaction: TenantTransaction,
+  listings: readonly Listing[],
+): Promise<void> {
+  const told = listings.filter(({ newsAt }) => newsAt !== null);
+  if (told.length === 0) return;
+  await sql`
+    update listings set news_at = null
+    from unnest(${told.map(({ listingId }) => listingId)}::uuid[], ${told.map(({ newsAt }) => newsAt)}::timestamptz[])
+      as seen (id, news_at)
+    where listings.id = seen.id and listings.news_at <= seen.news_at
+  `.execute(transaction);
 }
 
 /** While an order is in one of these, the channel counts its units as committed, whether they have left us or not. */

@@ -25,6 +25,8 @@ export type OutboxMessage =
   | { readonly kind: "deliver_alert"; readonly payload: { readonly alertId: string } }
   /** A SKU's threshold has changed. */
   | { readonly kind: "check_alerts"; readonly payload: { readonly skuId: string } }
+  /** The channel has told that somebody else has changed numbers of a shop's listings: one message for five seconds of news. */
+  | { readonly kind: "look_at_news"; readonly payload: { readonly shopId: string; readonly window: number } }
   /** A proof has found numbers of a SKU that its ledger does not explain. */
   | { readonly kind: "check_stock"; readonly payload: { readonly skuId: string } };
 

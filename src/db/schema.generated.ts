@@ -232,6 +232,7 @@ export interface Listings {
   id: Generated<string>;
   last_synced_at: string | null;
   missing_since: string | null;
+  news_at: string | null;
   shop_id: string;
   sku_id: string;
   sync_failures: Generated<number>;

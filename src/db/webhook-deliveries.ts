@@ -21,6 +21,8 @@ export interface DeliveryToTakeIn {
   readonly dedupeKey: string;
   readonly topic: number | null;
   readonly channelOrderId: string | null;
+  /** The channel's id of a SKU whose number somebody else has changed there: its listing is to be looked at. */
+  readonly stockNewsOf: string | null;
   readonly body: Buffer;
   readonly headers: Readonly<Record<string, string>>;
   readonly state: "waiting" | "processed" | "kept";
@@ -29,7 +31,7 @@ export interface DeliveryToTakeIn {
 
 /**
  * Takes a request in, in one round trip: finds the shop, stores it once, counts it when it came again, and puts a parked
- * one back to work. Needs the role `cf_ingest`.
+ * one back to work. News of stock mark their listing in the same transaction. Needs the role `cf_ingest`.
  *
  * @returns the state that the delivery has now, and whether it was new.
  */
@@ -59,7 +61,12 @@ export async function takeInDelivery(
         attempts = case known.state when 'parked' then 0 else known.attempts end,
         next_attempt_at = case known.state when 'parked' then now() else known.next_attempt_at end,
         reason = case known.state when 'parked' then null else known.reason end
-    returning state, duplicates
+    returning state, duplicates${
+      delivery.stockNewsOf === null
+        ? sql``
+        : sql`, known.duplicates = 0 and note_stock_news(${delivery.channel}, ${delivery.channelShopId},
+            ${delivery.sellerOpenId}, ${delivery.stockNewsOf})`
+    }
   `.execute(db);
   const [row] = rows;
   if (row === undefined) throw new Error("The database stored a delivery and returned nothing.");

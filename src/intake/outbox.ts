@@ -19,6 +19,7 @@ import {
   holdWorkflowId,
   approvalWorkflowId,
   bulkWorkflowId,
+  newsSyncWorkflowId,
   priorities,
   skuWorkflowId,
   taskQueues,
@@ -27,6 +28,7 @@ import {
   type AlertInput,
   alertNews,
   type HoldInput,
+  type InventorySyncInput,
   type ApprovalInput,
   type BulkInput,
   offerChanged,
@@ -45,7 +47,7 @@ import { tellOrder } from "./take-orders.ts";
  */
 export const outboxClasses = {
   workflows: {
-    kinds: ["wake_order", "push_offer", "begin_hold", "start_approval", "start_bulk"],
+    kinds: ["wake_order", "push_offer", "look_at_news", "begin_hold", "start_approval", "start_bulk"],
     claimMaximum: 40,
     atOnce: 4,
   },
@@ -153,6 +155,10 @@ async function carryOut(dependencies: IntakeDependencies, message: ClaimedMessag
       await tellSku(dependencies, message.tenantId, message.payload.skuId, message.createdAt);
       crashPoint("outbox: entity told of the offer, not marked");
       return;
+    case "look_at_news":
+      await lookAtNews(dependencies, message.tenantId, message.payload);
+      crashPoint("outbox: look at news begun, not marked");
+      return;
     case "begin_hold":
       await beginHold(dependencies, message.tenantId, message.payload);
       crashPoint("outbox: hold begun, not marked");
@@ -234,6 +240,29 @@ async function beginHold(
     workflowIdConflictPolicy: "USE_EXISTING",
     staticSummary: `Hold of SKU ${skuId}`,
     typedSearchAttributes: [{ key: searchAttributes.sku, value: skuId }],
+  });
+}
+
+async function lookAtNews(
+  { client, queuePrefix }: IntakeDependencies,
+  tenantId: TenantId,
+  { shopId: shop, window }: { readonly shopId: string; readonly window: number },
+): Promise<void> {
+  const shopId = asId<"Shop">(shop);
+  const input: InventorySyncInput = {
+    tenantId,
+    shopId,
+    withNews: true,
+    ...(queuePrefix === "" ? {} : { queuePrefix }),
+  };
+  await client.workflow.start("tiktokInventorySync", {
+    workflowId: newsSyncWorkflowId(shopId, window),
+    taskQueue: taskQueues(queuePrefix).orders,
+    args: [input],
+    workflowIdConflictPolicy: "USE_EXISTING",
+    staticSummary: "Numbers that somebody else has changed",
+    typedSearchAttributes: [{ key: searchAttributes.shop, value: shopId }],
+    priority: { priorityKey: priorities.schedules, fairnessKey: tenantId },
   });
 }
 

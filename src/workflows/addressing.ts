@@ -45,6 +45,11 @@ export function skuSyncWorkflowId(shopId: ShopId, skuId: SkuId): string {
   return `tiktok-inventory/${shopId}/${skuId}`;
 }
 
+/** A look at what the channel has told of a shop's listings within one stretch of time. */
+export function newsSyncWorkflowId(shopId: ShopId, window: number): string {
+  return `tiktok-inventory/${shopId}/news/${window}`;
+}
+
 /**
  * Task queues by class of work. Orders and SKU entities have Workers of their own: an order's local activity holds its
  * workflow-task slot while it waits for an entity, and on one Worker the waiting would starve the awaited.

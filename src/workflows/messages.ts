@@ -157,6 +157,8 @@ export interface InventorySyncInput {
   readonly shopId: ShopId;
   /** Only this SKU's listings. */
   readonly skuId?: SkuId | undefined;
+  /** Only listings of which the channel has told that somebody else has changed them. */
+  readonly withNews?: boolean | undefined;
   readonly queuePrefix?: string | undefined;
   /** Carried over continue-as-new. */
   readonly after?: string | undefined;

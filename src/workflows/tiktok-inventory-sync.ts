@@ -6,16 +6,16 @@ import type { InventorySyncCounts, InventorySyncInput } from "./messages.ts";
 const pagesMaximum = 200;
 
 /**
- * One look at what a shop's listings show, all of them or one SKU's, beside what they should. It repairs nothing itself: what
+ * One look at what a shop's listings show, all of them, one SKU's, or those with news, beside what they should. It repairs nothing itself: what
  * must be pushed, and what nothing explains, is written down by the activity in the transaction that found it.
  */
 export async function tiktokInventorySync(input: InventorySyncInput): Promise<InventorySyncCounts> {
-  const { tenantId, shopId, skuId, queuePrefix } = input;
+  const { tenantId, shopId, skuId, withNews, queuePrefix } = input;
   const channel = pollingChannel(queuePrefix);
   let counts = input.counts ?? { compared: 0, agreed: 0, underWay: 0, pushed: 0, drifting: 0 };
   let after = input.after;
   for (let page = 0; page < pagesMaximum; page += 1) {
-    const step = await channel.syncInventoryPage({ tenantId, shopId, skuId, after });
+    const step = await channel.syncInventoryPage({ tenantId, shopId, skuId, withNews, after });
     counts = {
       compared: counts.compared + step.compared,
       agreed: counts.agreed + step.agreed,

@@ -88,16 +88,28 @@ describe("a genuine webhook", () => {
     expect(await storedByBody(body)).toMatchObject([{ state, topic: type }]);
   });
 
-  test("about stock finds its shop by the seller's open id and is noted", async () => {
+  test.each([
+    ["an order's", ["order_created"], "stock news: of an order's change or our own"],
+    ["our own", ["api_sync", "order_shipped"], "stock news: of an order's change or our own"],
+    ["somebody's", ["manual_adjustment"], "stock news: the listing is looked at"],
+    ["an order's and somebody's", ["order_created", "campaign_lock"], "stock news: the listing is looked at"],
+    ["one with a new name", ["moon_phase"], "stock news: the listing is looked at"],
+    ["one that names nobody", [], "stock news: the listing is looked at"],
+  ])("about stock finds its shop by the seller's open id: %s change", async (_whose, triggers, reason) => {
     const body = JSON.stringify({
       type: 68,
       seller_open_id: seller.sellerOpenId,
-      data: { event_id: randomUUID(), sku_id: "17", occurred_at: "2026-11-01T00:00:00.123456789Z" },
+      data: {
+        event_id: randomUUID(),
+        sku_id: "17",
+        occurred_at: "2026-11-01T00:00:00.123456789Z",
+        ...(triggers.length === 0
+          ? {}
+          : { change_detail: triggers.map((trigger_source) => ({ trigger_source })) }),
+      },
     });
     expect((await bed.app.inject(signedWebhook(body))).statusCode).toBe(200);
-    expect(await storedByBody(body)).toMatchObject([
-      { state: "processed", reason: "stock news: noted", shop_id: seller.shopId },
-    ]);
+    expect(await storedByBody(body)).toMatchObject([{ state: "processed", reason, shop_id: seller.shopId }]);
   });
 
   test("of a shop that nobody knows is kept, without a tenant, and answered 200", async () => {

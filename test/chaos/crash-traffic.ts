@@ -112,7 +112,7 @@ export async function createCrashTraffic(stack: ChaosStack, client: CarefulClien
       }
       const skuId = nextSku();
       // Down over its threshold and up again, so that an alert opens, people are told of it, and it is over.
-      if (point.includes("alert")) {
+      if (point.includes("alert") || point.includes("stock compared")) {
         await makeScarce(skuId);
         return;
       }
@@ -127,6 +127,13 @@ export async function createCrashTraffic(stack: ChaosStack, client: CarefulClien
       if (point.includes("hold")) {
         client.adjust(ours.get(skuId) ?? "", 2);
         holdForAMoment(skuId);
+        return;
+      }
+      if (point.includes("news")) {
+        // Locked for a campaign and given back: the channel tells of both, and the sum stays what it was.
+        for (const campaign of [1, 0]) {
+          await stack.control("POST", "/_sim/pools", { skuId, campaign, creator: 0 });
+        }
         return;
       }
       if (point.startsWith("stock sync: ")) {

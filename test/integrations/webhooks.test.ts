@@ -18,6 +18,7 @@ describe("reading a webhook", () => {
       sellerOpenId: null,
       orderId: "576653688135258178",
       skuId: null,
+      changedByOthers: false,
       occurredAt: "2024-06-13T19:06:25.000Z",
       notificationId: "7380066284010030890",
     });

@@ -7,6 +7,7 @@ import {
   listListingStates,
   measurePushDelay,
 } from "../../src/db/read-models/channel.ts";
+import { takeInDelivery } from "../../src/db/webhook-deliveries.ts";
 import { type TenantTransaction, withTenant } from "../../src/db/tenant.ts";
 import { asId } from "../../src/domain/ids.ts";
 import { outboxClasses, workOffOutbox } from "../../src/intake/outbox.ts";
@@ -15,6 +16,7 @@ import { taskQueues } from "../../src/workflows/addressing.ts";
 import type { InventorySyncCounts } from "../../src/workflows/messages.ts";
 import { type DemoShop, startDemoShop, stockOfChannelSku } from "../support/demo-shop.ts";
 import { findReplayFailures, historiesOf, recordWhenAsked } from "../support/histories.ts";
+import { openTestDatabase } from "../support/seed.ts";
 import { until } from "../support/until.ts";
 import { startTestWorkers } from "../support/workers.ts";
 
@@ -182,6 +184,49 @@ describe("a look at a shop's listings", () => {
     await workOff();
     await until("resumed", async () => (await shownFor(sku.id)) === sku.available - 1);
     await until("settled", async () => (await statusOf(sku.skuId)) === "synced");
+  });
+
+  test("that the channel says somebody else has changed is taken within seconds, in one call for all of them", async () => {
+    const [changed, alsoChanged, untold] = [await skuOf(5), await skuOf(6), await skuOf(7)];
+    for (const sku of [changed, alsoChanged, untold]) await showAtChannel(sku.id, sku.available + 3);
+    const { sellerOpenId } = await demo.control<{ sellerOpenId: string }>("GET", "/_sim/credentials");
+    const ingest = openTestDatabase(demo.database.url, "cf_ingest");
+    const tell = (channelSkuId: string, seller = sellerOpenId) =>
+      takeInDelivery(ingest, {
+        channel: "tiktok-shop",
+        sender: seller,
+        channelShopId: null,
+        sellerOpenId: seller,
+        dedupeKey: `event:${channelSkuId}`,
+        topic: 68,
+        channelOrderId: null,
+        stockNewsOf: channelSkuId,
+        body: Buffer.from("{}"),
+        headers: {},
+        state: "processed",
+        reason: "stock news",
+      });
+    await tell(changed.id);
+    await tell(alsoChanged.id);
+    await tell(alsoChanged.id);
+    await tell(untold.id, "somebody else");
+    await tell("no listing of anybody");
+    await ingest.destroy();
+    await until("the news are looked at", async () => {
+      await workOff();
+      return (await driftsOf(changed.skuId)).length > 0;
+    });
+    for (const sku of [changed, alsoChanged]) {
+      await until("it is known as drifting", async () => (await statusOf(sku.skuId)) === "drift");
+      expect(await driftsOf(sku.skuId)).toMatchObject([{ cause: "changed_in_seller_center", units: 3 }]);
+    }
+    expect(await driftsOf(untold.skuId)).toEqual([]);
+    expect(await demo.database.asSuperuser("select id from listings where news_at is not null")).toEqual([]);
+    const told = await demo.database.asSuperuser<{ key: string }>(
+      "select key from outbox where kind = 'look_at_news'",
+    );
+    // All within one stretch of five seconds, or at the turn of two.
+    expect(told.length).toBeLessThanOrEqual(2);
   });
 
   test("what each listing shows and how long pushes took is there to be read", async () => {

@@ -109,6 +109,7 @@ function deliveryOf(request: FastifyRequest, body: Buffer, receivedAt: Date): De
       sellerOpenId: null,
       topic: null,
       channelOrderId: null,
+      stockNewsOf: null,
       state: "kept",
       reason: reading.reason,
     };
@@ -120,6 +121,7 @@ function deliveryOf(request: FastifyRequest, body: Buffer, receivedAt: Date): De
     sellerOpenId: reading.sellerOpenId,
     topic: reading.topic,
     channelOrderId: reading.orderId?.slice(0, 100) ?? null,
+    stockNewsOf: reading.changedByOthers ? reading.skuId : null,
     ...fateOf(reading),
   };
 }
@@ -133,7 +135,12 @@ function fateOf(
       : { state: "waiting", reason: null };
   }
   if (reading.topic === webhookTopics.inventoryChange) {
-    return { state: "processed", reason: "stock news: noted" };
+    return {
+      state: "processed",
+      reason: reading.changedByOthers
+        ? "stock news: the listing is looked at"
+        : "stock news: of an order's change or our own",
+    };
   }
   return { state: "kept", reason: `Nothing is done about topic ${reading.topic}.` };
 }

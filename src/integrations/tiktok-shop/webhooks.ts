@@ -18,6 +18,8 @@ export type WebhookReading =
       readonly orderId: string | null;
       /** With topic 68, a change of stock. */
       readonly skuId: string | null;
+      /** A number that neither an order nor a call of ours explains, as far as the message says. */
+      readonly changedByOthers: boolean;
       /** ISO 8601 in UTC; null when the sender gave no usable time. */
       readonly occurredAt: string | null;
       readonly notificationId: string | null;
@@ -40,6 +42,18 @@ const topicsOfOneOrder: ReadonlySet<number> = new Set([
   webhookTopics.recipientAddress,
   webhookTopics.cancellationStatus,
   webhookTopics.returnStatus,
+]);
+
+/**
+ * What changes a number in the channel without anybody else's doing (TikTok Shop, inventory update, `trigger_source`): its
+ * orders, which we hear of as orders, and our own calls, which are read back. Calls of another app bear the same name; what they
+ * have done is found by the regular look at the stock.
+ */
+const causesWeKnow: ReadonlySet<string> = new Set([
+  "order_created",
+  "order_canceled",
+  "order_shipped",
+  "api_sync",
 ]);
 
 /** True when the sender holds the app's current or previous secret. Give it the bytes as they arrived. */
@@ -89,6 +103,7 @@ export function readWebhook(rawBody: Buffer, receivedAt: Date): WebhookReading {
     sellerOpenId: seller_open_id,
     orderId: topicsOfOneOrder.has(topic) ? orderNumberOf(data.order_id) : null,
     skuId: isInventory ? data.sku_id : null,
+    changedByOthers: isInventory && !data.change_detail.every((cause) => causesWeKnow.has(cause)),
     occurredAt: (isInventory ? data.occurred_at : null) ?? timestamp,
     notificationId,
   };
@@ -121,8 +136,12 @@ const dataSchema = z
       .string()
       .transform((text) => isoOrNull(Date.parse(text)))
       .catch(null),
+    change_detail: z
+      .array(z.object({ trigger_source: z.string() }).transform(({ trigger_source: cause }) => cause))
+      .min(1)
+      .catch(["not told"]),
   })
-  .catch({ order_id: null, event_id: null, sku_id: null, occurred_at: null });
+  .catch({ order_id: null, event_id: null, sku_id: null, occurred_at: null, change_detail: ["not told"] });
 
 const envelopeSchema = z.object({
   type: z
