@@ -28,7 +28,7 @@ import { type DriftRule, type Reconciliation, reconcile } from "../domain/stock/
 import type { InventorySyncInput, InventorySyncStep } from "../workflows/messages.ts";
 import type { ActivityDependencies } from "./dependencies.ts";
 import { asActivityFailure } from "./failures.ts";
-import { observationsOf } from "./offer.ts";
+import { observationsOf } from "./offer-comparison.ts";
 
 /** TikTok Shop reads the stock of at most 600 SKUs a call. */
 const listingsPerPage = 600;

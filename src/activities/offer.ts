@@ -1,31 +1,23 @@
-import { setTimeout as pause } from "node:timers/promises";
 import { ApplicationFailure } from "@temporalio/activity";
 import { createCoalescer } from "../coalescer.ts";
 import { crashPoint } from "../crash-points.ts";
-import { closeDrifts } from "../db/drifts.ts";
 import {
-  appendObservations,
-  beginComparison,
-  cellKey,
   closePushIntents,
   findListings,
-  getOurNumbers,
-  type IntendedPush,
   type Listing,
   noteListingFailed,
-  type Observation,
-  openPushIntents,
   setListingStates,
 } from "../db/offers.ts";
 import { appendToOutbox, takeOverPushes } from "../db/outbox.ts";
-import { type TenantTransaction, withTenant } from "../db/tenant.ts";
+import { withTenant } from "../db/tenant.ts";
 import { asId, type ChannelSkuId, type SkuId, type TenantId } from "../domain/ids.ts";
-import { comparisonTimeFor, decideOffer, secondLookTimeFor } from "../domain/stock/offer.ts";
-import { showsWhatItShould } from "../domain/stock/reconcile.ts";
+import { comparisonTimeFor, secondLookTimeFor } from "../domain/stock/offer.ts";
 import { ChannelFailure } from "../integrations/ports/failure.ts";
-import type { CallPriority, ChannelStock, ItemResult, ShopKey } from "../integrations/ports/sales-channel.ts";
+import type { CallPriority, ItemResult, ShopKey } from "../integrations/ports/sales-channel.ts";
+import { createBudgetPatience } from "./budget-patience.ts";
 import type { ActivityDependencies } from "./dependencies.ts";
 import { asActivityFailure } from "./failures.ts";
+import { compareListings, type Question, type Verdict } from "./offer-comparison.ts";
 
 /** Rounds of reading, pushing and reading back; sales that slip in between are met by the next round. */
 const roundsMaximum = 5;
@@ -38,64 +30,14 @@ const lingerMilliseconds = 5;
 /** Calls of one shop under way: one that gets no answer for ten seconds must not hold up everybody else's. */
 const readsAtOnce = 8;
 const pushesAtOnce = 2;
-/** How long an activity waits by itself for the shop's budget, and how many listings in all; the others come again. */
+/** How long an activity waits by itself for the shop's budget; then it is tried again later. */
 const patienceMilliseconds = 20_000;
-const waitingMaximum = 400;
-const shortestWaitMilliseconds = 20;
-const longestWaitMilliseconds = 250;
 
-/** What one round of comparing has found of a listing. */
-interface Verdict {
-  /** What its warehouses must be told, and which of them are listed with what they show; null: it shows what it should. */
-  readonly levels:
-    | readonly { readonly warehouseId: Observation["warehouseId"]; readonly available: number }[]
-    | null;
-}
-
-/** A listing whose number is to be looked at. */
-interface Question {
-  readonly listing: Listing;
-  readonly causedAt: string | null;
-}
-
-export function createOfferActivities({
-  db,
-  channel,
-  pushConfirmed,
-}: Pick<ActivityDependencies, "db" | "channel" | "pushConfirmed">) {
-  let waiting = 0;
-
-  /** One call to the channel and two transactions, for all listings of a shop that are looked at now. */
-  async function compareMany(lane: string, questions: readonly Question[]): Promise<readonly Verdict[]> {
-    const { shop, priority } = laneOf(lane);
-    const wanted = [...new Set(questions.map(({ listing }) => listing.channelSkuId))];
-    const stock = await channel.readStock(shop, wanted, priority);
-    crashPoint("offer: stock read, not observed");
-    const byListing = new Map(
-      questions.map(({ listing }) => [listing.listingId, observationsOf(listing, stock)] as const),
-    );
-    await withTenant(db, shop.tenantId, (transaction) =>
-      appendObservations(transaction, shop.tenantId, [...byListing.values()].flat()),
-    );
-    crashPoint("offer: observed, nothing decided");
-    const { pushes, confirmedAfter } = await withTenant(db, shop.tenantId, (transaction) =>
-      intendPushes(transaction, shop.tenantId, questions, byListing),
-    );
-    for (const seconds of confirmedAfter) pushConfirmed?.(seconds);
-    return questions.map(({ listing }) => {
-      const own = pushes.filter(({ seen }) => seen.listing.listingId === listing.listingId);
-      if (own.length === 0) return { levels: null };
-      // Every warehouse of the SKU must be listed; those that need nothing are told what they show.
-      const desired = new Map(own.map((push) => [push.seen.warehouseId, push.desired]));
-      const seen = byListing.get(listing.listingId) ?? [];
-      return {
-        levels: seen.map(({ warehouseId, available }) => ({
-          warehouseId,
-          available: desired.get(warehouseId) ?? available,
-        })),
-      };
-    });
-  }
+export function createOfferActivities(
+  dependencies: Pick<ActivityDependencies, "db" | "channel" | "pushConfirmed">,
+) {
+  const { db, channel } = dependencies;
+  const patience = createBudgetPatience();
 
   /** One call for all SKUs of a product that are pushed now. */
   async function pushMany(
@@ -124,7 +66,7 @@ export function createOfferActivities({
     itemsMaximum: listingsPerReadMaximum,
     callsMaximum: readsAtOnce,
     lingerMilliseconds,
-    send: compareMany,
+    send: (lane, questions) => compareListings(dependencies, laneOf(lane), questions),
   });
   const push = createCoalescer<Pushed, ItemResult<ChannelSkuId>>({
     itemsMaximum: skusPerPushMaximum,
@@ -169,22 +111,6 @@ export function createOfferActivities({
     );
   }
 
-  /**
-   * Waits for a moment when a call was not made or was limited, so that all who wait ask together when the channel takes calls
-   * again: one call reads for hundreds of them.
-   *
-   * @throws the failure itself when it is another, or when the wait is too long for an activity to be held up.
-   */
-  async function waitForBudget(error: unknown, patientUntil: number): Promise<void> {
-    if (!(error instanceof ChannelFailure) || error.kind !== "rate_limited") throw error;
-    const retryAt = error.retryAt ?? Date.now();
-    if (retryAt > patientUntil || waiting >= waitingMaximum) throw error;
-    waiting += 1;
-    // The call of somebody else may end the channel's refusals before.
-    await pause(Math.min(Math.max(shortestWaitMilliseconds, retryAt - Date.now()), longestWaitMilliseconds));
-    waiting -= 1;
-  }
-
   /** Rounds of comparing and telling, until the listing shows what it should. */
   async function settleListing(tenantId: TenantId, listing: Listing, causedAt: string | null): Promise<void> {
     const patientUntil = Date.now() + patienceMilliseconds;
@@ -200,7 +126,7 @@ export function createOfferActivities({
         round += 1;
       } catch (error) {
         // However far it came, it is read anew: the number of before may be wrong by then.
-        await waitForBudget(error, patientUntil);
+        await patience.waitAfter(error, patientUntil);
       }
     }
     throw ApplicationFailure.create({
@@ -314,77 +240,5 @@ function laneOf(lane: string): { readonly shop: ShopKey; readonly priority: Call
   return {
     shop: { tenantId: asId<"Tenant">(tenantId), shopId: asId<"Shop">(shopId) },
     priority: priority === "2" ? 2 : 3,
-  };
-}
-
-/**
- * What the channel said of one listing. Units that are locked for a campaign or a creator are told of the SKU as a whole: the
- * warehouses with the most for sale have them.
- */
-export function observationsOf(listing: Listing, stock: readonly ChannelStock[]): readonly Observation[] {
-  const levels = stock
-    .filter(({ channelSkuId }) => channelSkuId === listing.channelSkuId)
-    .sort((one, other) => other.available - one.available);
-  let toPlace = (levels[0]?.campaign ?? 0) + (levels[0]?.creator ?? 0);
-  return levels.map(({ warehouseId, available, committed, campaign, creator }) => {
-    const locked = Math.min(toPlace, available);
-    toPlace -= locked;
-    return { listing, warehouseId, available, committed, locked, campaign, creator };
-  });
-}
-
-/**
- * Decides about all listings in one transaction, and writes down what follows.
- *
- * @returns what is to be pushed, and after how many seconds each of the earlier pushes is found to have been right.
- */
-async function intendPushes(
-  transaction: TenantTransaction,
-  tenantId: TenantId,
-  questions: readonly Question[],
-  byListing: ReadonlyMap<string, readonly Observation[]>,
-): Promise<{ readonly pushes: readonly IntendedPush[]; readonly confirmedAfter: readonly number[] }> {
-  await beginComparison(
-    transaction,
-    questions.map(({ listing }) => listing.skuId),
-  );
-  const ours = await getOurNumbers(transaction, [...byListing.keys()]);
-  const causes = new Map(questions.map(({ listing, causedAt }) => [listing.listingId, causedAt]));
-  const pushes = [...byListing.values()].flat().flatMap((seen): IntendedPush[] => {
-    const { listingId } = seen.listing;
-    const cell = ours.get(cellKey(listingId, seen.warehouseId));
-    const decision = cell === undefined ? null : decideOffer(cell.ours, seen, cell.cap);
-    return decision?.push === true
-      ? [{ seen, desired: decision.available, causedAt: causes.get(listingId) ?? null }]
-      : [];
-  });
-  const agrees = (seen: Observation): boolean => {
-    const cell = ours.get(cellKey(seen.listing.listingId, seen.warehouseId));
-    return cell === undefined || showsWhatItShould(cell.ours, seen, cell.cap);
-  };
-  const differing = new Set(pushes.map(({ seen }) => seen.listing.listingId));
-  const settled = questions
-    .map(({ listing }) => listing)
-    .filter(({ listingId }) => !differing.has(listingId));
-  const confirmed = await closePushIntents(
-    transaction,
-    settled.map(({ listingId }) => listingId),
-    "confirmed",
-    "read back",
-  );
-  await closeDrifts(
-    transaction,
-    tenantId,
-    settled
-      .filter(({ listingId }) => byListing.get(listingId)?.every(agrees) === true)
-      .map(({ listingId }) => listingId),
-  );
-  await setListingStates(transaction, tenantId, settled, "synced");
-  if (pushes.length > 0) await openPushIntents(transaction, tenantId, pushes);
-  return {
-    pushes,
-    confirmedAfter: confirmed.map(
-      ({ caused_at: causedAt, closed_at: closedAt }) => (Date.parse(closedAt) - Date.parse(causedAt)) / 1_000,
-    ),
   };
 }
