@@ -211,6 +211,31 @@ describe("a batch in the database", () => {
     expect(outcome.poisoned.map((each) => each.operationId)).toEqual([`adjust/poison-${skuId}`]);
   });
 
+  test.each([
+    ["a deadlock", "40P01"],
+    ["a serialisation failure", "40001"],
+    ["a lock that does not come", "55P03"],
+  ])(
+    "that %s has ended applies nothing, poisons nothing, and is applied once by the next try",
+    async (_what, code) => {
+      const skuId = await seedSku(db, shop, 5);
+      await database.asSuperuser(`
+      create or replace function end_this_batch() returns trigger language plpgsql as
+        $$ begin raise exception 'not now' using errcode = '${code}'; end $$;
+      create trigger not_now before insert on stock_operations for each row
+        when (new.sku_id = '${skuId}') execute function end_this_batch()`);
+      const operations = [reserve(`ended-${code}-a`), reserve(`ended-${code}-b`)];
+      const attempt = () => applyStockBatch(db, shop.tenantId, skuId, operations);
+      await expect(attempt()).rejects.toMatchObject({ code });
+      expect(await stockOf(db, shop.tenantId, skuId)).toEqual({ onHand: 5, reserved: 0 });
+      await database.asSuperuser("drop trigger not_now on stock_operations");
+      for (let tries = 0; tries < 2; tries += 1) {
+        expect((await attempt()).answers.map(({ outcome }) => outcome)).toEqual(["reserved", "reserved"]);
+      }
+      expect(await stockOf(db, shop.tenantId, skuId)).toEqual({ onHand: 5, reserved: 2 });
+    },
+  );
+
   test("does not see a SKU of another seller", async () => {
     const skuId = await seedSku(db, shop, 5);
     const other = await seedShop(db);

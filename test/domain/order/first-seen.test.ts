@@ -84,6 +84,23 @@ describe("an order first seen", () => {
   });
 });
 
+describe("a line that is added to an order", () => {
+  test.each(["unpaid", "awaiting_shipment"] as const)("that is %s gets units of its own", (status) => {
+    const warehouse = new Warehouse({ mug: 3 });
+    const order = new OrderAtWork(warehouse).tell(snapshot(status, { lines: [aLine("1")] }));
+    expect([order.stages, warehouse.numbers("mug")]).toEqual([["held"], { onHand: 3, reserved: 1 }]);
+    order.tell(snapshot(status, { lines: [aLine("1"), aLine("2")], updatedAt: at(5) }));
+    expect([order.stages, warehouse.numbers("mug")]).toEqual([["held", "held"], { onHand: 3, reserved: 2 }]);
+  });
+
+  test("waits like every other when its units are gone, and the order with it", () => {
+    const warehouse = new Warehouse({ mug: 1 });
+    const order = new OrderAtWork(warehouse).tell(snapshot("awaiting_shipment", { lines: [aLine("1")] }));
+    order.tell(snapshot("awaiting_shipment", { lines: [aLine("1"), aLine("2")], updatedAt: at(5) }));
+    expect([order.stages, warehouse.numbers("mug")]).toEqual([["held", "short"], { onHand: 1, reserved: 1 }]);
+  });
+});
+
 describe("an order that the channel fulfils from its own warehouse", () => {
   test.each(channelStatuses)("never touches our stock, first seen as %s", (status) => {
     const seen = snapshot(status, {
