@@ -192,7 +192,8 @@ function noteLeaving(order: OrderState, snapshot: ChannelOrder): OrderDecision {
   );
   const leaving = order.lines.filter(
     (line) =>
-      ["new", "held", "short", "set_aside"].includes(line.stage) && (whole || arranged.has(line.lineId)),
+      ["new", "held", "short", "yielding", "set_aside"].includes(line.stage) &&
+      (whole || arranged.has(line.lineId)),
   );
   const ours = leaving.filter((line) => line.skuId !== null).map((line) => line.lineId);
   const unknown = leaving.filter((line) => line.skuId === null).map((line) => line.lineId);
@@ -203,7 +204,10 @@ function noteLeaving(order: OrderState, snapshot: ChannelOrder): OrderDecision {
   return { state: withStage(leave(order, ours), unknown, "untracked"), events };
 }
 
-/** What was set aside leaves under the claim that it would have been asked for again by. */
+/**
+ * What was set aside leaves under the claim that it would have been asked for again by; what is still yielding under the one
+ * that may hold its units yet. If these were free already, the stock says so and the next claim is asked for.
+ */
 function leave(order: OrderState, lineIds: readonly string[]): OrderState {
   const lines = order.lines.map((line) =>
     line.stage === "set_aside" && lineIds.includes(line.lineId)
@@ -231,7 +235,7 @@ export function takeShipment(order: OrderState, result: ShipmentResult): OrderDe
   // Its units may have been left to others while the channel was asked.
   const leaving = order.lines.filter(
     (line) =>
-      (line.stage === "held" || line.stage === "set_aside") &&
+      (line.stage === "held" || line.stage === "yielding" || line.stage === "set_aside") &&
       line.packageId !== null &&
       packages.has(line.packageId),
   );

@@ -30,7 +30,7 @@ export function takeStockAnswers(order: OrderState, answers: readonly LineAnswer
       (candidate) => candidate.lineId === answered.lineId && candidate.generation === answered.generation,
     );
     if (line === undefined) continue;
-    const taken = takeAnswer(line, answered);
+    const taken = takeAnswer(line, answered, state);
     if (taken === null) continue;
     state = { ...state, lines: state.lines.map((each) => (each === line ? taken.line : each)) };
     if (taken.event === null) continue;
@@ -55,6 +55,7 @@ export function takeStockAnswers(order: OrderState, answers: readonly LineAnswer
 function takeAnswer(
   line: OrderLine,
   { operation, answer, paidAt }: LineAnswer,
+  { othersReleased }: Pick<OrderState, "othersReleased">,
 ): { readonly line: OrderLine; readonly event: OrderEvent | null } | null {
   const lineIds = [line.lineId];
   switch (answer.outcome) {
@@ -89,7 +90,7 @@ function takeAnswer(
       return { line: { ...line, stage: "reversed" }, event: { kind: "lines_returned_to_stock", lineIds } };
     case "refused":
       return {
-        line: afterRefusal(line, operation, answer.reason, paidAt),
+        line: afterRefusal(line, operation, answer.reason, { paidAt, othersReleased }),
         event: { kind: "stock_refused", lineId: line.lineId, operation, reason: answer.reason },
       };
     case "adjusted":
@@ -103,7 +104,7 @@ function afterRefusal(
   line: OrderLine,
   operation: LineAnswer["operation"],
   reason: StockRefusalReason,
-  paidAt: string | null,
+  { paidAt, othersReleased }: { readonly paidAt: string | null; readonly othersReleased: boolean },
 ): OrderLine {
   switch (operation) {
     case "reserve":
@@ -120,7 +121,11 @@ function afterRefusal(
       if (line.stage !== "closing") return line;
       return { ...line, stage: reason === "already_shipped" ? "reversing" : "cancelled" };
     case "ship":
-      return line.stage === "arranged" ? { ...line, stage: "untracked" } : line;
+      if (line.stage !== "arranged") return line;
+      // It left while its units were being given to others, and they are free: it takes its own as a new claim.
+      return reason === "nothing_held" && othersReleased
+        ? { ...line, generation: line.generation + 1 }
+        : { ...line, stage: "untracked" };
     case "reverse":
       return line.stage === "reversing" ? { ...line, stage: "reversed" } : line;
     case "rank":

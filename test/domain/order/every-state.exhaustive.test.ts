@@ -129,7 +129,7 @@ const legalSteps: Readonly<Record<LineStage, readonly LineStage[]>> = {
   new: ["held", "short", "arranged", "closing", "cancelled", "untracked"],
   short: ["held", "arranged", "closing", "cancelled", "untracked"],
   held: ["yielding", "arranged", "closing", "cancelled", "untracked"],
-  yielding: ["held", "shipped", "set_aside", "closing", "cancelled"],
+  yielding: ["held", "arranged", "shipped", "set_aside", "closing", "cancelled"],
   set_aside: ["new", "arranged", "cancelled"],
   arranged: ["shipped", "closing", "untracked"],
   shipped: ["reversing"],

@@ -10,7 +10,7 @@ import {
   takeShortage,
   waitsUntil,
 } from "../../../src/domain/order/shortage.ts";
-import { adjust, at, claim } from "../stock/stock-builders.ts";
+import { adjust, at, claim, reserve } from "../stock/stock-builders.ts";
 import { aLine, eventKinds, OrderAtWork, orderIn, orderLine, snapshot, Warehouse } from "./order-builders.ts";
 
 /** A paid order of a mug and a plate, of which there are so many; it should ship by minute 30. */
@@ -133,6 +133,52 @@ test("an order that is cancelled, or leaves, while lines are set aside takes no 
   expect(left.stages).toEqual(["shipped", "shipped"]);
   expect(gone.warehouse.numbers("mug")).toEqual({ onHand: 0, reserved: 0 });
   expect(gone.warehouse.numbers("plate")).toEqual({ onHand: 0, reserved: 0 });
+});
+
+describe("a line that leaves while its unit is being given to others", () => {
+  /** The decision is made, and the stock has not been told. */
+  function yieldingOrder() {
+    const made = shortOrder("ask", { mug: 1, plate: 0 });
+    const { order } = made;
+    order.choose("release_others");
+    order.state = takeShortage(order.order, { policy: "ask", now: order.now }).state;
+    expect(order.stages).toEqual(["yielding", "short"]);
+    const leave = () => order.tell({ ...made.news, status: "in_transit", updatedAt: at(9) });
+    return { ...made, leave };
+  }
+
+  test("takes it along when the stock has not heard of it yet", () => {
+    const { warehouse, leave } = yieldingOrder();
+    expect(leave().stages).toEqual(["shipped", "shipped"]);
+    expect(warehouse.numbers("mug")).toEqual({ onHand: 0, reserved: 0 });
+    expect(warehouse.of("mug").movements.map(({ kind }) => kind)).toEqual(["reserve", "ship"]);
+  });
+
+  test("takes one along when it is free already and the answer was lost", () => {
+    const { order, warehouse, leave } = yieldingOrder();
+    order.askStock({ answersAreLost: true });
+    expect(warehouse.numbers("mug")).toEqual({ onHand: 1, reserved: 0 });
+    expect(leave().stages).toEqual(["shipped", "shipped"]);
+    expect(warehouse.numbers("mug")).toEqual({ onHand: 0, reserved: 0 });
+  });
+
+  test("is explained by a correction when somebody else has been promised it by then", () => {
+    const { order, warehouse, leave } = yieldingOrder();
+    order.askStock({ answersAreLost: true });
+    warehouse.of("mug").do(reserve("other"));
+    expect(leave().stages).toEqual(["shipped", "shipped"]);
+    expect(warehouse.numbers("mug")).toEqual({ onHand: 1, reserved: 1 });
+    expect(warehouse.of("mug").movements.map(({ kind }) => kind)).toContain("channel_correction");
+  });
+
+  test("goes with its package when the channel has just been asked to fetch that", () => {
+    const { order } = yieldingOrder();
+    const packageId = asId<"ChannelPackage">("package-1");
+    const lines = order.order.lines.map((line) => (line.lineId === "1" ? { ...line, packageId } : line));
+    const asked = { ...order.order, lines };
+    const { state } = takeShipment(asked, { arranged: true, packageIds: [packageId] });
+    expect(state.lines.map(({ stage }) => stage)).toEqual(["arranged", "short"]);
+  });
 });
 
 test("a line that was set aside and leaves by itself takes its unit with it", () => {
