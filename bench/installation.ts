@@ -1,5 +1,6 @@
 import { sealAuditRows } from "../src/db/audit-seals.ts";
 import type { Database } from "../src/db/connection.ts";
+import { markHandedOver } from "../src/db/offers.ts";
 import { withTenant } from "../src/db/tenant.ts";
 import { asId, type SkuId, type TenantId } from "../src/domain/ids.ts";
 import { type SeededShop, seedShop, seededWarehouse } from "../test/support/seed.ts";
@@ -46,6 +47,7 @@ export async function buildInstallation(
   const lines = Math.max(size.skus, Math.round((size.movements - 2 * size.skus) / movementsPerLine));
   await servers.query(buildStatements(shop, size.skus, Math.ceil(lines / linesPerOrder)));
   await sealAll(db, shop.tenantId);
+  while ((await withTenant(db, shop.tenantId, markHandedOver)) > 0);
   await servers.query("vacuum (analyze)");
   const skus = await servers.query<{ id: string; available: number }>(
     `select skus.id, available_stock as available from skus join stock_levels on sku_id = skus.id

@@ -21,6 +21,7 @@ import { up as approvedKinds } from "./migrations/0019-approved-kinds.ts";
 import { up as severalShops } from "./migrations/0020-several-shops.ts";
 import { up as stoppedWithDebt } from "./migrations/0020-stopped-with-debt.ts";
 import { up as stockNews } from "./migrations/0021-stock-news.ts";
+import { up as handedOver } from "./migrations/0022-handed-over.ts";
 
 /** Every migration, in order. Forward only: a mistake is mended by the next one. */
 const migrations: Readonly<Record<string, Migration>> = {
@@ -45,6 +46,7 @@ const migrations: Readonly<Record<string, Migration>> = {
   "0020-several-shops": { up: severalShops },
   "0020-stopped-with-debt": { up: stoppedWithDebt },
   "0021-stock-news": { up: stockNews },
+  "0022-handed-over": { up: handedOver },
 };
 
 /** Names of all migrations: what a database of this version has. */

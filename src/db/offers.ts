@@ -126,6 +126,8 @@ export async function forgetNews(
 const stillCommitted = channelStatuses.filter((status) => status !== "cancelled" && !isHandedOver(status));
 /** No carrier takes so long to fetch a parcel; what is shipped longer is not looked at. */
 const underWayDays = 60;
+/** Rows that one transaction marks as handed over. */
+export const handedOverMaximum = 5_000;
 
 /** Our side of a listing at one warehouse, and the most that the listing may show. */
 export interface OurCell {
@@ -174,7 +176,7 @@ export async function getOurNumbers(
          join orders on orders.tenant_id = reservation.tenant_id and orders.order_ref = reservation.order_ref
          where reservation.tenant_id = warehouse.tenant_id and reservation.sku_id = sku.id
            and reservation.location_id = warehouse.location_id
-           and reservation.state = 'shipped' and reservation.reversed_at is null
+           and reservation.state = 'shipped' and reservation.reversed_at is null and reservation.handed_over_at is null
            and reservation.resolved_at > now() - make_interval(days => ${underWayDays})
            and orders.shop_id = warehouse.shop_id
            and orders.channel_status = any (${stillCommitted}::text[])
@@ -208,6 +210,33 @@ export async function getOurNumbers(
       },
     ]),
   );
+}
+
+/**
+ * Marks shipped units whose orders' news say that the carrier has them, so that no comparison looks through them again. What
+ * is under way does not depend on it: the orders' news decide, marked or not.
+ *
+ * @returns how many were marked; at most `handedOverMaximum`.
+ */
+export async function markHandedOver(transaction: TenantTransaction): Promise<number> {
+  const { rows } = await sql`
+    update reservations set handed_over_at = clock_timestamp()
+    from (
+      select reservation.reservation_id, reservation.part
+      from reservations as reservation
+      join orders on orders.tenant_id = reservation.tenant_id and orders.order_ref = reservation.order_ref
+      where reservation.tenant_id = ${currentTenant}
+        and reservation.state = 'shipped' and reservation.reversed_at is null and reservation.handed_over_at is null
+        and orders.channel_status <> all (${stillCommitted}::text[])
+      limit ${handedOverMaximum}
+      -- Whoever changes one of them now has it; the next pass comes to the rest.
+      for update of reservation skip locked
+    ) as gone
+    where reservations.tenant_id = ${currentTenant} and reservations.reservation_id = gone.reservation_id
+      and reservations.part = gone.part
+    returning 1
+  `.execute(transaction);
+  return rows.length;
 }
 
 /**

@@ -431,6 +431,7 @@ export interface RefreshTokens {
 export interface Reservations {
   expires_at: string | null;
   generation: number;
+  handed_over_at: string | null;
   held_at: Generated<string>;
   line_id: string;
   location_id: string;

@@ -8,7 +8,13 @@ import { ShopsUnderWay } from "./shops-under-way.ts";
 import { followAllSales } from "./demand.ts";
 import { followSales, salesRestMilliseconds } from "./sales.ts";
 import { keepSchedules } from "./schedules.ts";
-import { keepPartitions, sealAuditLogs, sweepCorruptStock, sweepExpiredHolds } from "./upkeep.ts";
+import {
+  keepPartitions,
+  sealAuditLogs,
+  sweepCorruptStock,
+  sweepExpiredHolds,
+  sweepHandedOver,
+} from "./upkeep.ts";
 import { connectShops, sweepUnhandledOrders } from "./sweep.ts";
 
 /**
@@ -67,6 +73,10 @@ export function startDispatcher(dependencies: IntakeDependencies): Loop {
     }),
     startLoop("expired holds", () => sweepExpiredHolds(dependencies).then(() => 0), {
       restMilliseconds: 30_000,
+      logger,
+    }),
+    startLoop("units handed over", () => sweepHandedOver(dependencies), {
+      restMilliseconds: 60_000,
       logger,
     }),
     startLoop("corrupted stock", () => sweepCorruptStock(dependencies).then(() => 0), {

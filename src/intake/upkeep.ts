@@ -1,6 +1,7 @@
 import { sql } from "kysely";
 import { sealAuditRows, sealMaximum } from "../db/audit-seals.ts";
 import { queueExpiredHolds } from "../db/holds.ts";
+import { handedOverMaximum, markHandedOver } from "../db/offers.ts";
 import { listTenants } from "../db/shops.ts";
 import { listSuspectSkus, stopIfCorrupt } from "../db/stock-corruption.ts";
 import { withTenant } from "../db/tenant.ts";
@@ -40,6 +41,20 @@ export async function sealAuditLogs({ db, logger }: UpkeepDependencies): Promise
     );
     if (newest !== null) logger.info({ tenantId, sealed, ...newest }, "Audit rows were sealed");
     if (sealed === sealMaximum) left += sealed;
+  }
+  return left;
+}
+
+/**
+ * Marks what carriers have fetched, so that comparing with the channel costs no more with every unit that was ever shipped.
+ *
+ * @returns how many were marked in full passes; 0 when nothing is left.
+ */
+export async function sweepHandedOver({ db }: UpkeepDependencies): Promise<number> {
+  let left = 0;
+  for (const tenantId of await listTenants(db)) {
+    const marked = await withTenant(db, tenantId, markHandedOver);
+    if (marked === handedOverMaximum) left += marked;
   }
   return left;
 }

@@ -1,6 +1,14 @@
 import { describe, expect, test } from "vitest";
 import type { Database } from "../../src/db/connection.ts";
-import { appendObservations, beginComparison, findComparedSince, findListings } from "../../src/db/offers.ts";
+import {
+  appendObservations,
+  beginComparison,
+  findComparedSince,
+  findListings,
+  getOurNumbers,
+  markHandedOver,
+} from "../../src/db/offers.ts";
+import { applyStockBatch } from "../../src/db/stock.ts";
 import { storeSnapshots } from "../../src/db/order-snapshots.ts";
 import { type TenantTransaction, withTenant } from "../../src/db/tenant.ts";
 import { asId, type SkuId } from "../../src/domain/ids.ts";
@@ -24,7 +32,9 @@ const within = <Result>(work: (transaction: TenantTransaction) => Promise<Result
   withTenant(db, shop.tenantId, work);
 
 /** An order of one SKU that the channel changed just now. */
-async function orderOf(skuId: SkuId): Promise<{ readonly orderId: string; readonly changedAt: string }> {
+async function orderOf(
+  skuId: SkuId,
+): Promise<{ readonly orderId: string; readonly orderRef: string; readonly changedAt: string }> {
   const [listing] = await within((transaction) => findListings(transaction, skuId));
   const orderId = crypto.randomUUID();
   const order = snapshot("in_transit", {
@@ -37,11 +47,11 @@ async function orderOf(skuId: SkuId): Promise<{ readonly orderId: string; readon
       { order, recipient: null, fetchBeganAt: at(1), contentHash: "hash", cause: "test" },
     ]),
   );
-  const [row] = await database.asSuperuser<{ id: string }>(
-    "select id from orders where channel_order_id = $1",
+  const [row] = await database.asSuperuser<{ id: string; order_ref: string }>(
+    "select id, order_ref from orders where channel_order_id = $1",
     [orderId],
   );
-  return { orderId: row!.id, changedAt: new Date().toISOString() };
+  return { orderId: row!.id, orderRef: row!.order_ref, changedAt: new Date().toISOString() };
 }
 
 async function observe(skuId: SkuId): Promise<void> {
@@ -106,4 +116,34 @@ describe("of a comparison and the news of a hand-over one always knows of the ot
     await comparison;
     expect(order).toEqual(["news taken in", "compared"]);
   });
+});
+
+test("units are under way until the carrier has them, and what it has is marked once and not looked at again", async () => {
+  const skuId = await seedSku(db, shop, 9);
+  const [waiting, gone] = [await orderOf(skuId), await orderOf(skuId)];
+  const setStatus = (orderRef: string, status: string) =>
+    database.asSuperuser("update orders set channel_status = $2 where order_ref = $1", [orderRef, status]);
+  await setStatus(waiting.orderRef, "awaiting_collection");
+  await setStatus(gone.orderRef, "in_transit");
+  for (const { orderRef } of [waiting, gone]) {
+    await applyStockBatch(db, shop.tenantId, skuId, [
+      {
+        kind: "ship",
+        claim: { orderRef, lineId: "1", generation: 1 },
+        quantity: 1,
+        outside: true,
+      },
+    ]);
+  }
+  const underWay = async () => {
+    const [listing] = await within((transaction) => findListings(transaction, skuId));
+    const ours = await within((transaction) => getOurNumbers(transaction, [listing!.listingId]));
+    return [...ours.values()].map((cell) => cell.ours.underWay);
+  };
+  expect(await underWay()).toEqual([1]);
+  expect(await within(markHandedOver)).toBe(1);
+  expect([await underWay(), await within(markHandedOver)]).toEqual([[1], 0]);
+  await setStatus(waiting.orderRef, "delivered");
+  expect(await underWay()).toEqual([0]);
+  expect(await within(markHandedOver)).toBe(1);
 });

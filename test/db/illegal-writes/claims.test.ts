@@ -22,6 +22,7 @@ const writes: readonly IllegalWrite[] = [
   ["app", "a reservation that is resolved without a time", claimRow("held", "state = 'shipped'")],
   ["app", "a shipment reversed twice", claimRow("reversed", "reversed_at = now() + interval '1 day'")],
   ["app", "a reversal taken back", claimRow("reversed", "reversed_at = null")],
+  ["app", "a reservation that is held and handed over", claimRow("held", "handed_over_at = now()")],
   ["app", "a release reversed", claimRow("released", "reversed_at = now()")],
   ["app", "a reservation of more units than before", claimRow("held", "quantity = quantity + 1")],
   ["app", "a reservation that becomes another order's", claimRow("held", "order_ref = 'shop/other'")],
