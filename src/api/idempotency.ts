@@ -92,3 +92,9 @@ function throwStoredProblem({ status, body }: StoredAnswer): void {
   const { type, detail } = problemSchema.parse(body);
   throw new Problem(problemKindOf(type), detail);
 }
+
+/** The same UUID for the same effect, for what is named by one. */
+export function uuidOf(effectId: string): string {
+  const hex = createHash("sha256").update(effectId).digest("hex");
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-8${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
+}

@@ -2,14 +2,10 @@ import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { z } from "zod";
 import { explanationSchema } from "../../src/api/contract/explain.ts";
-import { productDetail, transactionsPage } from "../../src/api/contract/inventory.ts";
+import { holdAnswer } from "../../src/api/contract/holds.ts";
+import { productDetail, proposalAnswer, transactionsPage } from "../../src/api/contract/inventory.ts";
 import { problemSchema } from "../../src/api/contract/problem.ts";
-import {
-  holdAnswer,
-  proposalAnswer,
-  transferAnswer,
-  transfersAnswer,
-} from "../../src/api/contract/stock-moves.ts";
+import { transferAnswer, transfersAnswer } from "../../src/api/contract/transfers.ts";
 import { queueExpiredHolds } from "../../src/db/holds.ts";
 import { applyStockBatch } from "../../src/db/stock.ts";
 import { withTenant } from "../../src/db/tenant.ts";

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { z } from "zod";
 import { adjustAnswer, productDetail } from "../../src/api/contract/inventory.ts";
-import { holdAnswer, releaseAnswer } from "../../src/api/contract/stock-moves.ts";
+import { holdAnswer, releaseAnswer } from "../../src/api/contract/holds.ts";
 import { problemKindOf } from "../../src/api/problem.ts";
 import { stockRefusals } from "../../src/api/stock-refusals.ts";
 import type { Answer, Sight } from "./checker.ts";

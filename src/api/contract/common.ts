@@ -62,3 +62,7 @@ export const idempotencyHeaders = z.object({
     .regex(/^[\x21-\x7e]{1,255}$/, "must be 1 to 255 visible ASCII characters")
     .describe("Names this request: sent again with the same key it has one effect and the same answer"),
 });
+
+/** Units that one request may move; a larger change is likelier a slip of the finger. */
+export const unitsMaximum = 10_000;
+export const unitsSchema = z.number().int().min(1).max(unitsMaximum);

@@ -9,6 +9,8 @@ import {
   plainText,
   reasonSchema,
   timeSchema,
+  unitsMaximum,
+  unitsSchema,
   uuidSchema,
 } from "./common.ts";
 
@@ -154,6 +156,15 @@ export const adjustBody = z.strictObject({
   location_id: uuidSchema.optional().describe("Where; the default location when left out"),
 });
 
+export const moveBody = z.strictObject({
+  kind: z
+    .enum(["receive", "damage", "lost"])
+    .describe("receive: units arrive; damage, lost: units are written off"),
+  quantity: unitsSchema,
+  reason: reasonSchema,
+  location_id: uuidSchema.optional().describe("Where; the default location when left out"),
+});
+
 export const adjustAnswer = z.object({
   success: z.literal(true),
   new_stock_level: z.number().int().describe("On hand after the change, over all locations"),
@@ -193,6 +204,34 @@ export const countBody = z.strictObject({
     .describe("Reservations whose orders wait again, as the count's proposal names them"),
 });
 
+export const proposalQuery = z.strictObject({
+  on_hand: z.coerce.number().int().min(0).max(1_000_000).describe("Units that were counted"),
+  location_id: uuidSchema.optional(),
+});
+
+export const proposalAnswer = z.object({
+  location_id: uuidSchema,
+  version: z.number().int().describe("Of the level: the count that follows names it"),
+  current_stock: z.number().int(),
+  reserved_stock: z.number().int(),
+  missing_units: z.number().int().describe("Promised units for which there would be none"),
+  covered: z
+    .boolean()
+    .describe("False: holds or orders under shipment stand in the way; release those first"),
+  leave_short: z
+    .array(
+      z.object({
+        reservation_id: z.string(),
+        order_id: uuidSchema,
+        order_number: z.string(),
+        quantity: z.number().int(),
+        paid_at: timeSchema.nullable(),
+        ordered_at: timeSchema,
+      }),
+    )
+    .describe("Orders that would wait again, the last in the fair order first"),
+});
+
 export const thresholdBody = z.strictObject({
   threshold: z
     .number()
@@ -200,6 +239,16 @@ export const thresholdBody = z.strictObject({
     .min(0)
     .max(10_000)
     .describe("At or below so many available units a SKU counts as low; 0: never"),
+});
+
+export const backorderBody = z.strictObject({
+  floor: z
+    .number()
+    .int()
+    .min(-unitsMaximum)
+    .max(0)
+    .describe("How far below nothing availability may go; 0 takes no backorders"),
+  reason: reasonSchema,
 });
 
 export const barcodeSchema = z

@@ -15,7 +15,7 @@ import { explanationSchema } from "../contract/explain.ts";
 import { problemResponse } from "../contract/problem.ts";
 import type { ApiDependencies } from "../dependencies.ts";
 import { sessionOf } from "../plugins/authentication.ts";
-import { notFound } from "../problem.ts";
+import { knownSku } from "../skus.ts";
 
 /** Transfers that are named; a SKU with more has them in the list of transfers. */
 const transfersNamed = 50;
@@ -49,8 +49,7 @@ export function explainRoutes({ db }: Pick<ApiDependencies, "db">): FastifyPlugi
 }
 
 async function explain(transaction: TenantTransaction, skuId: SkuId) {
-  const sku = await findSku(transaction, skuId);
-  if (sku === null) throw notFound("product");
+  const sku = knownSku(await findSku(transaction, skuId));
   const levels = (await listLevelTerms(transaction, skuId)).map(
     ({ held_units: heldUnits, broughtForward, byKind, ...level }) => {
       const numbers = { onHand: level.current_stock, reserved: level.reserved_stock };

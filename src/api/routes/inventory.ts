@@ -7,7 +7,6 @@ import {
   listListings,
   listMovements,
   listSkus,
-  type SkuRow,
 } from "../../db/read-models/inventory.ts";
 import { listLevelsAsOf } from "../../db/read-models/explain.ts";
 import { withTenant, withTenantSnapshot } from "../../db/tenant.ts";
@@ -29,7 +28,7 @@ import type { ApiDependencies } from "../dependencies.ts";
 import { sessionOf } from "../plugins/authentication.ts";
 import { csvResponse, csvAnswer } from "../csv.ts";
 import { etagOf } from "../etag.ts";
-import { notFound } from "../problem.ts";
+import { knownSku } from "../skus.ts";
 import { exportStock } from "../stock-export.ts";
 
 const historyLength = 50;
@@ -40,7 +39,7 @@ const movementsCursor = z.tuple([z.number().int().min(1)]);
 
 type InventoryDependencies = Pick<ApiDependencies, "db">;
 
-/** Reading the stock; what changes it is in stock-changes.ts. */
+/** Reading the stock. */
 export function inventoryRoutes(dependencies: InventoryDependencies): FastifyPluginCallbackZod {
   return (app, _options, done) => {
     addListProducts(app, dependencies);
@@ -101,7 +100,7 @@ function addGetProduct(app: RouteApp, { db }: InventoryDependencies): void {
     async (request, reply) => {
       const skuId = asId<"Sku">(request.params.id);
       return await withTenantSnapshot(db, sessionOf(request).tenantId, async (transaction) => {
-        const sku = known(await findSku(transaction, skuId));
+        const sku = knownSku(await findSku(transaction, skuId));
         const history = await listMovements(transaction, skuId, historyLength);
         const levels = await listLevels(transaction, skuId);
         // Of a SKU at one location it is the etag of that level.
@@ -142,7 +141,7 @@ function addListTransactions(app: RouteApp, { db }: InventoryDependencies): void
         db,
         sessionOf(request).tenantId,
         async (transaction) => {
-          known(await findSku(transaction, skuId));
+          knownSku(await findSku(transaction, skuId));
           return {
             rows: await listMovements(transaction, skuId, limit, {
               beforeSequence: before?.[0] ?? null,
@@ -179,7 +178,7 @@ function addScan(app: RouteApp, { db }: InventoryDependencies): void {
     },
     async (request) =>
       await withTenant(db, sessionOf(request).tenantId, async (transaction) =>
-        known(await findSkuByBarcode(transaction, request.params.barcode)),
+        knownSku(await findSkuByBarcode(transaction, request.params.barcode)),
       ),
   );
 }
@@ -204,9 +203,4 @@ function addExport(app: RouteApp, { db }: InventoryDependencies): void {
     (request, reply) =>
       csvAnswer(reply, "stock.csv", exportStock(db, sessionOf(request).tenantId, request.query)),
   );
-}
-
-function known(sku: SkuRow | null): SkuRow {
-  if (sku === null) throw notFound("product");
-  return sku;
 }
