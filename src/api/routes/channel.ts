@@ -11,10 +11,10 @@ import {
   listListingStates,
   measurePushDelay,
 } from "../../db/read-models/channel.ts";
-import { findSku, type SkuRow } from "../../db/read-models/inventory.ts";
-import { type TenantTransaction, withTenant } from "../../db/tenant.ts";
+import { findSku } from "../../db/read-models/inventory.ts";
+import { withTenant } from "../../db/tenant.ts";
 import { largeChangeUnits } from "../../domain/approval/decide.ts";
-import { asId, type SkuId } from "../../domain/ids.ts";
+import { asId } from "../../domain/ids.ts";
 import {
   driftsPage,
   driftsQuery,
@@ -38,6 +38,7 @@ import { answerOnce } from "../idempotency.ts";
 import type { Session } from "../auth/access-tokens.ts";
 import { originOf, sessionOf } from "../plugins/authentication.ts";
 import { notFound, Problem } from "../problem.ts";
+import { getSku, knownSku } from "../skus.ts";
 import { askSku, lookAtListings } from "../workflow-requests.ts";
 
 const tags = ["inventory"];
@@ -83,7 +84,7 @@ function addSync(app: RouteApp, dependencies: ChannelDependencies): void {
       const { tenantId } = sessionOf(request);
       const skuId = asId<"Sku">(request.params.id);
       const listings = await withTenant(db, tenantId, async (transaction) => {
-        await getSku(transaction, skuId);
+        knownSku(await findSku(transaction, skuId));
         return await listListingStates(transaction, skuId);
       });
       return await answerOnce(db, request, reply, syncAnswer, async () => {
@@ -94,7 +95,7 @@ function addSync(app: RouteApp, dependencies: ChannelDependencies): void {
           [...new Set(listings.map((listing) => listing.shop_id))].map((shopId) => asId<"Shop">(shopId)),
         );
         return await withTenant(db, tenantId, async (transaction) => {
-          const sku = await getSku(transaction, skuId);
+          const sku = knownSku(await findSku(transaction, skuId));
           const drifts = await listDrifts(transaction, { skuId }, driftsShown, null);
           return {
             success: true as const,
@@ -141,7 +142,7 @@ function addPauseAndResume(app: RouteApp, { db }: ChannelDependencies): void {
       async (request, reply) => {
         const { tenantId, userId } = sessionOf(request);
         const skuId = asId<"Sku">(request.params.id);
-        await withTenant(db, tenantId, (transaction) => getSku(transaction, skuId));
+        await getSku(db, tenantId, skuId);
         return await answerOnce(db, request, reply, pauseAnswer, (effectId) =>
           withTenant(db, tenantId, async (transaction) => {
             await setSyncPaused(transaction, tenantId, skuId, paused, effectId);
@@ -151,7 +152,7 @@ function addPauseAndResume(app: RouteApp, { db }: ChannelDependencies): void {
               skuId,
               ...originOf(request),
             });
-            const { inventory_sync_status: status } = await getSku(transaction, skuId);
+            const { inventory_sync_status: status } = knownSku(await findSku(transaction, skuId));
             return { success: true as const, inventory_sync_status: status };
           }),
         );
@@ -180,7 +181,7 @@ function addOfferSettings(app: RouteApp, { db }: ChannelDependencies): void {
     async (request, reply) => {
       const { tenantId, userId } = sessionOf(request);
       const skuId = asId<"Sku">(request.params.id);
-      await withTenant(db, tenantId, (transaction) => getSku(transaction, skuId));
+      await getSku(db, tenantId, skuId);
       return await answerOnce(db, request, reply, offerAnswer, (effectId) =>
         withTenant(db, tenantId, async (transaction) => {
           const saved = await saveOfferSettings(
@@ -369,10 +370,4 @@ function addPushDelay(app: RouteApp, { db }: ChannelDependencies): void {
       return { minutes, shops: [...shops] };
     },
   );
-}
-
-async function getSku(transaction: TenantTransaction, skuId: SkuId): Promise<SkuRow> {
-  const sku = await findSku(transaction, skuId);
-  if (sku === null) throw notFound("product");
-  return sku;
 }
