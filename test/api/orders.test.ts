@@ -29,13 +29,25 @@ const headersOf: Record<string, { authorization: string }> = {};
 let unpaid: ChannelOrderId;
 let paid: ChannelOrderId;
 let short: ChannelOrderId;
+/** What happens once the API has read an order, or a list of them, and before it reads what belongs to it. */
+let meanwhile: (() => Promise<void>) | null = null;
 
 beforeAll(async () => {
   demo = await startDemoShop();
   workers = await startTestWorkers(demo.temporal, demo.db, demo.channel);
   ingestDb = openTestDatabase(demo.database.url, "cf_ingest");
   app = await buildApp({
-    db: demo.db,
+    db: demo.db.withPlugin({
+      transformQuery: ({ node }) => node,
+      transformResult: async ({ result }) => {
+        const happens = meanwhile;
+        if (happens !== null && result.rows.some((row) => "order_number" in row)) {
+          meanwhile = null;
+          await happens();
+        }
+        return result;
+      },
+    }),
     ingestDb,
     temporal: demo.temporal.client,
     queuePrefix: demo.temporal.taskQueuePrefix,
@@ -289,4 +301,37 @@ describe("cancelling an order", () => {
 test("the shops are listed with the state of their connection and nothing secret", async () => {
   const { shops } = await get(shopsList, "/api/shops");
   expect(shops).toMatchObject([{ id: demo.shop.shopId, channel: "tiktok-shop" }]);
+});
+
+describe("what is written while an answer about orders is read", () => {
+  test("is in no part of one order, or in all of them", async () => {
+    const before = await get(orderDetail, `/api/orders/${short}`);
+    meanwhile = () =>
+      withTenant(demo.db, demo.shop.tenantId, async (transaction) => {
+        const { lines, id } = before;
+        await transaction.updateTable("orders").set({ next_step: "Renamed" }).where("id", "=", id).execute();
+        await transaction
+          .updateTable("order_lines")
+          .set({ product_name: "Renamed" })
+          .where("order_id", "=", id)
+          .where("line_id", "=", lines[0]!.line_id)
+          .execute();
+      });
+    const during = await get(orderDetail, `/api/orders/${short}`);
+    expect(meanwhile).toBeNull();
+    expect([during.next_step, during.lines]).toEqual([before.next_step, before.lines]);
+    const after = await get(orderDetail, `/api/orders/${short}`);
+    expect([after.next_step, after.lines[0]!.product_name]).toEqual(["Renamed", "Renamed"]);
+  });
+
+  test("is counted with a list only when the list shows it", async () => {
+    meanwhile = async () => {
+      await order(demo.skus[0]!.id, 1);
+    };
+    const during = await get(ordersPage, "/api/orders?limit=200");
+    expect(meanwhile).toBeNull();
+    expect(during.pagination.total).toBe(during.orders.length);
+    const after = await get(ordersPage, "/api/orders?limit=200");
+    expect(after.pagination.total).toBe(during.pagination.total + 1);
+  });
 });

@@ -14,7 +14,7 @@ import {
   type OrderDetailRow,
   orderKeyOf,
 } from "../../db/read-models/orders.ts";
-import { withTenant } from "../../db/tenant.ts";
+import { withTenant, withTenantSnapshot } from "../../db/tenant.ts";
 import { isRefusal } from "../../domain/decision.ts";
 import type { Recipient } from "../../domain/order/channel-order.ts";
 import type { Session } from "../auth/access-tokens.ts";
@@ -89,10 +89,14 @@ function addListOrders(app: RouteApp, { db }: OrderDependencies): void {
         orderedTo: query.ordered_to,
       };
       const position = before === null ? null : { sortTime: before[0], id: before[1] };
-      const { rows, total } = await withTenant(db, sessionOf(request).tenantId, async (transaction) => ({
-        rows: await listOrders(transaction, filter, limit, position),
-        total: await countOrders(transaction, filter),
-      }));
+      const { rows, total } = await withTenantSnapshot(
+        db,
+        sessionOf(request).tenantId,
+        async (transaction) => ({
+          rows: await listOrders(transaction, filter, limit, position),
+          total: await countOrders(transaction, filter),
+        }),
+      );
       const { page, nextCursor } = cutPage(rows, limit, (row) => [row.sort_time, row.id]);
       return { orders: [...page], pagination: { limit, total, next_cursor: nextCursor } };
     },
@@ -116,31 +120,38 @@ function addGetOrder(app: RouteApp, { db, secretKey }: OrderDependencies): void 
     },
     async (request) => {
       const session = sessionOf(request);
-      return await withTenant(db, session.tenantId, async (transaction) => {
-        const order = known(await findOrder(transaction, request.params.id));
-        const seesRecipient = mayDo(session.role, "orders:recipient");
-        if (order.recipient !== null && seesRecipient) {
-          await appendAudit(transaction, session.tenantId, {
+      const { order, ...belongings } = await withTenantSnapshot(db, session.tenantId, async (transaction) => {
+        const found = known(await findOrder(transaction, request.params.id));
+        return {
+          order: found,
+          lines: await listOrderLines(transaction, found.id),
+          packages: await listPackages(transaction, found.id),
+          tracking: await listTracking(transaction, found.id),
+        };
+      });
+      const recipient = openRecipient(secretKey, session.tenantId, order);
+      const seesRecipient = mayDo(session.role, "orders:recipient");
+      if (recipient !== null && seesRecipient) {
+        // A snapshot writes nothing. The look is on record before anybody has seen.
+        await withTenant(db, session.tenantId, (transaction) =>
+          appendAudit(transaction, session.tenantId, {
             eventType: "recipient_read",
             userId: session.userId,
             orderRef: order.order_ref,
             ...originOf(request),
-          });
-        }
-        const recipient = openRecipient(secretKey, session.tenantId, order);
-        return {
-          ...order,
-          cancellation: cancellationOf(order),
-          shortage:
-            order.shortage_course === null
-              ? null
-              : { course: order.shortage_course, decided_by: order.shortage_decided_by },
-          recipient: recipient === null ? null : recipientBody(recipient, seesRecipient),
-          lines: await listOrderLines(transaction, order.id),
-          packages: await listPackages(transaction, order.id),
-          tracking: await listTracking(transaction, order.id),
-        };
-      });
+          }),
+        );
+      }
+      return {
+        ...order,
+        ...belongings,
+        cancellation: cancellationOf(order),
+        shortage:
+          order.shortage_course === null
+            ? null
+            : { course: order.shortage_course, decided_by: order.shortage_decided_by },
+        recipient: recipient === null ? null : recipientBody(recipient, seesRecipient),
+      };
     },
   );
 }
@@ -165,7 +176,7 @@ function addGetOrderTimeline(app: RouteApp, { db }: OrderDependencies): void {
     async (request) => {
       const { limit, cursor } = request.query;
       const after = readCursor(cursor, timelineCursor);
-      const rows = await withTenant(db, sessionOf(request).tenantId, async (transaction) => {
+      const rows = await withTenantSnapshot(db, sessionOf(request).tenantId, async (transaction) => {
         const order = known(await findOrder(transaction, request.params.id));
         const position =
           after === null ? null : { sortTime: after[0], sortRank: after[1], sortKey: after[2] };
