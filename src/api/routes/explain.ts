@@ -1,12 +1,7 @@
 import type { FastifyPluginCallbackZod } from "fastify-type-provider-zod";
-import {
-  explainListings,
-  findHolders,
-  findWaiting,
-  listLevelTerms,
-  listTransfersUnderWay,
-} from "../../db/read-models/explain.ts";
+import { explainListings, findHolders, findWaiting, listLevelTerms } from "../../db/read-models/explain.ts";
 import { findSku } from "../../db/read-models/inventory.ts";
+import { listTransfersUnderWay } from "../../db/read-models/transfers.ts";
 import { type TenantTransaction, withTenantSnapshot } from "../../db/tenant.ts";
 import { asId, type SkuId } from "../../domain/ids.ts";
 import { explainLevel } from "../../domain/stock/explain.ts";

@@ -1,5 +1,5 @@
 import type { FastifyPluginCallbackZod } from "fastify-type-provider-zod";
-import { findClaimSku } from "../../db/read-models/explain.ts";
+import { findClaimSku } from "../../db/read-models/claims.ts";
 import { withTenant } from "../../db/tenant.ts";
 import { largeChangeUnits } from "../../domain/approval/decide.ts";
 import { asId } from "../../domain/ids.ts";

@@ -4,11 +4,11 @@ import {
   findSku,
   findSkuByBarcode,
   listLevels,
+  listLevelsAsOf,
   listListings,
   listMovements,
   listSkus,
 } from "../../db/read-models/inventory.ts";
-import { listLevelsAsOf } from "../../db/read-models/explain.ts";
 import { withTenant, withTenantSnapshot } from "../../db/tenant.ts";
 import { asId } from "../../domain/ids.ts";
 import { idParameters } from "../contract/common.ts";

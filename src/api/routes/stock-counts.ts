@@ -1,6 +1,6 @@
 import type { FastifyPluginCallbackZod } from "fastify-type-provider-zod";
 import { findApprovalOfRequest } from "../../db/read-models/approvals.ts";
-import { findLeavableClaims } from "../../db/read-models/explain.ts";
+import { findLeavableClaims } from "../../db/read-models/claims.ts";
 import { findStockAnswer, listLevels } from "../../db/read-models/inventory.ts";
 import { withTenant, withTenantSnapshot } from "../../db/tenant.ts";
 import { largeChangeUnits } from "../../domain/approval/decide.ts";

@@ -1,5 +1,5 @@
 import type { FastifyPluginCallbackZod } from "fastify-type-provider-zod";
-import { findTransferSku, listTransfersUnderWay } from "../../db/read-models/explain.ts";
+import { findTransferSku, listTransfersUnderWay } from "../../db/read-models/transfers.ts";
 import { withTenant } from "../../db/tenant.ts";
 import { asId } from "../../domain/ids.ts";
 import { idempotencyHeaders, idParameters } from "../contract/common.ts";

@@ -1,5 +1,5 @@
 import { sql } from "kysely";
-import { asId, type ReservationId, type SkuId } from "../../domain/ids.ts";
+import type { SkuId } from "../../domain/ids.ts";
 import { explainOffer, type KindSum, type LevelNumbers } from "../../domain/stock/explain.ts";
 import type { MovementKind } from "../../domain/stock/movement.ts";
 import type { ChannelNumbers } from "../../domain/stock/offer.ts";
@@ -137,40 +137,6 @@ function named(
   };
 }
 
-export interface LevelAsOf {
-  readonly location_id: string;
-  readonly location_name: string;
-  readonly current_stock: number;
-  readonly reserved_stock: number;
-  readonly available_stock: number;
-  /** Of the last movement by then; null when nothing had moved there yet. */
-  readonly sequence: number | null;
-}
-
-/** A SKU's stock at each location as it was at a moment. */
-export async function listLevelsAsOf(
-  transaction: TenantTransaction,
-  skuId: SkuId,
-  at: string,
-): Promise<readonly LevelAsOf[]> {
-  const { rows } = await sql<LevelAsOf>`
-    select level.location_id, location.name as location_name, coalesce(movement.new_stock, 0) as current_stock,
-      coalesce(movement.new_reserved, 0) as reserved_stock,
-      coalesce(movement.new_stock - movement.new_reserved, 0) as available_stock, movement.sequence
-    from stock_levels as level
-    join locations as location on location.tenant_id = level.tenant_id and location.id = level.location_id
-    left join lateral (
-      select new_stock, new_reserved, sequence from inventory_transactions
-      where tenant_id = level.tenant_id and sku_id = level.sku_id and location_id = level.location_id
-        and created_at <= ${at}
-      order by created_at desc, sequence desc limit 1
-    ) as movement on true
-    where level.sku_id = ${skuId}
-    order by location.is_default desc, level.location_id
-  `.execute(transaction);
-  return rows;
-}
-
 export interface ListingTerms {
   readonly listing_id: string;
   readonly shop_name: string;
@@ -241,102 +207,4 @@ async function listListingTerms(
     order by listing.id, warehouse.id
   `.execute(transaction);
   return rows;
-}
-
-export interface TransferRow {
-  readonly id: string;
-  readonly sku_id: string;
-  readonly sku: string;
-  readonly from_location_id: string;
-  readonly from_location: string;
-  readonly to_location_id: string;
-  readonly to_location: string;
-  readonly quantity: number;
-  readonly received: number;
-  readonly missing: number;
-  readonly under_way: number;
-  readonly sent_at: string;
-}
-
-/** Transfers with units under way, the oldest first. @param skuId null for all SKUs. */
-export async function listTransfersUnderWay(
-  transaction: TenantTransaction,
-  skuId: SkuId | null,
-  limit: number,
-): Promise<readonly TransferRow[]> {
-  const { rows } = await sql<TransferRow>`
-    select transfer.transfer_id as id, transfer.sku_id, sku.code as sku, transfer.from_location_id,
-      origin.name as from_location, transfer.to_location_id, target.name as to_location, transfer.quantity,
-      transfer.received, transfer.missing, transfer.under_way, transfer.created_at as sent_at
-    from stock_transfers as transfer
-    join skus as sku on sku.tenant_id = transfer.tenant_id and sku.id = transfer.sku_id
-    join locations as origin on origin.tenant_id = transfer.tenant_id and origin.id = transfer.from_location_id
-    join locations as target on target.tenant_id = transfer.tenant_id and target.id = transfer.to_location_id
-    where transfer.under_way > 0 and ${skuId === null ? sql`true` : sql`transfer.sku_id = ${skuId}`}
-    order by transfer.created_at, transfer.transfer_id
-    limit ${limit}
-  `.execute(transaction);
-  return rows;
-}
-
-export interface LeavableClaim {
-  readonly reservation_id: string;
-  readonly order_id: string;
-  readonly order_number: string;
-  readonly order_ref: string;
-  readonly line_id: string;
-  readonly generation: number;
-  readonly quantity: number;
-  readonly units_there: number;
-  readonly paid_at: string | null;
-  readonly ordered_at: string;
-}
-
-/** Claims of orders that hold units at a location and are not being shipped: those that a count could leave short. */
-export async function findLeavableClaims(
-  transaction: TenantTransaction,
-  skuId: SkuId,
-  locationId: string,
-): Promise<readonly LeavableClaim[]> {
-  const { rows } = await sql<LeavableClaim>`
-    select reservation.reservation_id, orders.id as order_id, orders.channel_order_id as order_number, orders.order_ref,
-      reservation.line_id, reservation.generation, reservation.quantity as units_there,
-      (select sum(quantity)::integer from reservations as part where part.tenant_id = reservation.tenant_id
-        and part.reservation_id = reservation.reservation_id) as quantity,
-      orders.paid_at, orders.ordered_at
-    from reservations as reservation
-    join orders on orders.tenant_id = reservation.tenant_id and orders.order_ref = reservation.order_ref
-    join order_lines as line on line.tenant_id = orders.tenant_id and line.order_id = orders.id
-      and line.line_id = reservation.line_id and line.generation = reservation.generation and line.stage = 'held'
-    where reservation.sku_id = ${skuId} and reservation.location_id = ${locationId} and reservation.state = 'held'
-    order by orders.paid_at desc nulls first, orders.ordered_at desc, reservation.reservation_id desc
-    limit 1000
-  `.execute(transaction);
-  return rows;
-}
-
-/** The SKU that a transfer carries; null when there is no such transfer. */
-export async function findTransferSku(
-  transaction: TenantTransaction,
-  transferId: string,
-): Promise<SkuId | null> {
-  const row = await transaction
-    .selectFrom("stock_transfers")
-    .where("transfer_id", "=", transferId)
-    .select("sku_id")
-    .executeTakeFirst();
-  return row === undefined ? null : asId<"Sku">(row.sku_id);
-}
-
-/** The SKU whose units a reservation holds or has held; null when there is no such reservation. */
-export async function findClaimSku(
-  transaction: TenantTransaction,
-  reservationId: ReservationId,
-): Promise<SkuId | null> {
-  const row = await transaction
-    .selectFrom("reservations")
-    .where("reservation_id", "=", reservationId)
-    .select("sku_id")
-    .executeTakeFirst();
-  return row === undefined ? null : asId<"Sku">(row.sku_id);
 }

@@ -192,6 +192,40 @@ export async function listLevels(transaction: TenantTransaction, skuId: SkuId) {
     .execute();
 }
 
+export interface LevelAsOf {
+  readonly location_id: string;
+  readonly location_name: string;
+  readonly current_stock: number;
+  readonly reserved_stock: number;
+  readonly available_stock: number;
+  /** Of the last movement by then; null when nothing had moved there yet. */
+  readonly sequence: number | null;
+}
+
+/** A SKU's stock at each location as it was at a moment. */
+export async function listLevelsAsOf(
+  transaction: TenantTransaction,
+  skuId: SkuId,
+  at: string,
+): Promise<readonly LevelAsOf[]> {
+  const { rows } = await sql<LevelAsOf>`
+    select level.location_id, location.name as location_name, coalesce(movement.new_stock, 0) as current_stock,
+      coalesce(movement.new_reserved, 0) as reserved_stock,
+      coalesce(movement.new_stock - movement.new_reserved, 0) as available_stock, movement.sequence
+    from stock_levels as level
+    join locations as location on location.tenant_id = level.tenant_id and location.id = level.location_id
+    left join lateral (
+      select new_stock, new_reserved, sequence from inventory_transactions
+      where tenant_id = level.tenant_id and sku_id = level.sku_id and location_id = level.location_id
+        and created_at <= ${at}
+      order by created_at desc, sequence desc limit 1
+    ) as movement on true
+    where level.sku_id = ${skuId}
+    order by location.is_default desc, level.location_id
+  `.execute(transaction);
+  return rows;
+}
+
 /** True for a location of the seller's. */
 export async function isLocation(transaction: TenantTransaction, id: string): Promise<boolean> {
   const row = await transaction.selectFrom("locations").where("id", "=", id).select("id").executeTakeFirst();
