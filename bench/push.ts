@@ -1,16 +1,9 @@
 import type { Benchmark } from "./benchmark.ts";
+import { type CauseKind, measureCauses } from "./causes.ts";
 import { repeated } from "./harness.ts";
 import { compareTo, type Figure, quantileOf } from "./report.ts";
-import { type BenchStack, describeRateBudget, learnRateBudget, onStack } from "./stack.ts";
-import {
-  callsOf,
-  type CauseKind,
-  measureCauses,
-  openTwoShops,
-  runTraffic,
-  type TwoShops,
-  untilSettled,
-} from "./two-shops.ts";
+import type { BenchStack } from "./stack.ts";
+import { callsOf, onTwoShops, runTraffic, type TwoShops, untilSettled } from "./two-shops.ts";
 
 /**
  * How soon the right number stands in the shops: 200 SKUs sold in two of them are adjusted, received and sold while orders
@@ -20,20 +13,11 @@ export const push: Benchmark = {
   name: "push",
   title: "from a change of stock to the right number in the shops' own books",
   async run({ runs, short }) {
-    return await onStack({ timeScale: 1, demoOrders: false, secondShop: true }, async (stack) => {
-      const rates = { causesPerSecond: 10, ordersPerSecond: 5, seconds: short ? 5 : 120 };
-      const shops = await openTwoShops(stack, short ? 20 : 200);
-      await learnRateBudget(stack);
-      const budget = await describeRateBudget(stack);
-      const found = await repeated(runs, async (run) => await measure(stack, shops, rates, run + 1));
+    const seconds = short ? 5 : 120;
+    return await onTwoShops(short, async (stack, shops) => {
+      const found = await repeated(runs, async (run) => await measure(stack, shops, seconds, run + 1));
       return {
-        settings: {
-          SKUs: shops.skus.length,
-          "adjustments and receipts a second": rates.causesPerSecond,
-          "orders a second, both shops": rates.ordersPerSecond,
-          seconds: rates.seconds,
-          "rate budget of each shop, as it has learnt it": budget,
-        },
+        settings: { seconds },
         runs: found,
         compare: (median) => [
           compareTo("every cause made good, p95", median("every cause: p95"), "s", "at most", 1),
@@ -47,19 +31,16 @@ export const push: Benchmark = {
 async function measure(
   stack: BenchStack,
   shops: TwoShops,
-  rates: Parameters<typeof runTraffic>[2],
+  trafficSeconds: number,
   seed: number,
 ): Promise<Figure[]> {
   const since = Date.now();
   const callsBefore = await callsOf(shops);
-  await runTraffic(stack, shops, rates, seed);
+  await runTraffic(stack, shops, trafficSeconds, seed);
   const minutes = (Date.now() - since) / 60_000;
   const calls = (await callsOf(shops)) - callsBefore;
   await untilSettled(stack, 120);
   const causes = await measureCauses(stack, shops, since);
-  const never = causes.filter(({ delay }) => delay === null);
-  if (never.length > 0)
-    throw new Error(`${never.length} causes were never made good, the first: ${JSON.stringify(never[0])}`);
   // What is kept back for the other shop follows from sales, after seconds: it is told apart.
   const kinds: readonly (CauseKind | "every cause")[] = ["every cause", "change", "sale elsewhere", "buffer"];
   return [
@@ -85,6 +66,6 @@ async function measure(
 /** Until every listing concerned is right. What was right already needed no push, and is left out. */
 function secondsByCause(causes: Awaited<ReturnType<typeof measureCauses>>): readonly number[] {
   const slowest = new Map<string, number>();
-  for (const { id, delay } of causes) slowest.set(id, Math.max(slowest.get(id) ?? 0, delay ?? 0));
+  for (const { id, delay } of causes) slowest.set(id, Math.max(slowest.get(id) ?? 0, delay));
   return [...slowest.values()].filter((delay) => delay > 0).map((delay) => delay / 1_000);
 }

@@ -8,14 +8,11 @@ import { applyOperations } from "../src/workflows/messages.ts";
 import { type Random, randomFrom } from "../test/support/random.ts";
 import { until } from "../test/support/until.ts";
 import { z } from "zod";
-import { millisecondsUntilRight, standingsOf } from "./push-delay.ts";
-import type { Simulator, StockChange } from "./simulator.ts";
-import type { BenchStack } from "./stack.ts";
+import type { Findings } from "./report.ts";
+import type { Simulator } from "./simulator.ts";
+import { type BenchStack, describeRateBudget, learnRateBudget, onStack } from "./stack.ts";
 
-/**
- * One seller's shelf behind two shops: what changes it, and how long each listing then shows the wrong number. What a
- * listing should show comes from our ledger, what it does show from the simulator's own books.
- */
+/** One seller's shelf behind two shops, and what changes it. */
 export interface TwoShops {
   readonly skus: readonly SoldSku[];
   readonly shops: readonly Shop[];
@@ -34,18 +31,39 @@ export interface SoldSku {
   readonly channelSkuIds: ReadonlyMap<string, string>;
 }
 
-export interface Rates {
-  readonly causesPerSecond: number;
-  readonly ordersPerSecond: number;
-  readonly seconds: number;
-}
-
 /** So many that nothing sells out: a number cut off at nothing says nothing of how late it is. */
 const unitsPlenty = 1_000;
 /** Real milliseconds in each state, so that a whole life passes within the run; the parcel leaves at the end of the second. */
 const life = { unpaidMs: 1_000, onHoldMs: 1_000, collectionMs: 2_000, transitMs: 2_000, completedMs: 2_000 };
 /** One buyer in so many cancels. */
 const cancelsOneIn = 8;
+
+/** How often sellers change stock and buyers order while it is measured how soon the shops show it. */
+const causesPerSecond = 10;
+const ordersPerSecond = 5;
+
+/** Measures on a shelf of its own, beginning with the rate budget that a shop has learnt when it takes every call. */
+export async function onTwoShops(
+  short: boolean,
+  measure: (stack: BenchStack, shops: TwoShops) => Promise<Findings>,
+): Promise<Findings> {
+  return await onStack({ timeScale: 1, demoOrders: false, secondShop: true }, async (stack) => {
+    const shops = await openTwoShops(stack, short ? 20 : 200);
+    await learnRateBudget(stack);
+    const budget = await describeRateBudget(stack);
+    const findings = await measure(stack, shops);
+    return {
+      ...findings,
+      settings: {
+        SKUs: shops.skus.length,
+        "adjustments and receipts a second": causesPerSecond,
+        "orders a second, both shops": ordersPerSecond,
+        ...findings.settings,
+        "rate budget of each shop, as it has learnt it": budget,
+      },
+    };
+  });
+}
 
 /** Brings so many SKUs that both shops sell to as many units each. */
 export async function openTwoShops(
@@ -112,19 +130,19 @@ async function shopsOf(stack: BenchStack): Promise<readonly Shop[]> {
 export async function runTraffic(
   stack: BenchStack,
   shops: TwoShops,
-  rates: Rates,
+  seconds: number,
   seed: number,
 ): Promise<void> {
   const random = randomFrom(seed);
   const run = `${seed}/${Date.now()}`;
   await Promise.all([
-    atPace(rates.causesPerSecond, rates.seconds, async (count) => {
+    atPace(causesPerSecond, seconds, async (count) => {
       const { tenantId, skuId } = random.pick(shops.skus);
       const place = { stack, tenantId, skuId };
       if (random.chance(0.25)) await changeStock(place, "receive", `${run}/${count}`, random.whole(1, 10));
       else await changeStock(place, "adjust", `${run}/${count}`, random.pick([-3, -2, -1, 1, 2, 4]));
     }),
-    atPace(rates.ordersPerSecond, rates.seconds, (count) => placeOrder(shops, count, random)),
+    atPace(ordersPerSecond, seconds, (count) => placeOrder(shops, count, random)),
   ]);
 }
 
@@ -209,123 +227,4 @@ export async function untilSettled(stack: BenchStack, seconds: number): Promise<
 export async function callsOf({ shops }: TwoShops): Promise<number> {
   const calls = await Promise.all(shops.map(({ simulator }) => simulator.calls()));
   return calls.flatMap((each) => [...each.values()]).reduce((sum, count) => sum + count, 0);
-}
-
-/** What made a listing wrong. */
-export type CauseKind = "change" | "sale elsewhere" | "buffer";
-
-export interface MeasuredCause {
-  readonly kind: CauseKind;
-  readonly shopId: string;
-  readonly skuId: string;
-  readonly at: number;
-  /** Milliseconds until the listing was right; null: never. */
-  readonly delay: number | null;
-  /** Names causes that are one: an adjustment concerns two listings. */
-  readonly id: string;
-}
-
-interface Caused {
-  readonly id: string;
-  readonly kind: CauseKind;
-  readonly skuId: string;
-  /** The only shop that it does not concern; null: it concerns both. */
-  readonly notIn: string | null;
-  readonly at: number;
-  readonly delta: number;
-}
-
-/**
- * Compares our ledger with both shops' own books, listing by listing.
- *
- * @param since milliseconds since the epoch, when everything had settled.
- */
-export async function measureCauses(
-  stack: BenchStack,
-  { skus, shops }: TwoShops,
-  since: number,
-): Promise<readonly MeasuredCause[]> {
-  const causes = [...(await movementsSince(stack, since)), ...(await buffersSince(stack, since))].sort(
-    (one, other) => one.at - other.at,
-  );
-  const measured: MeasuredCause[] = [];
-  for (const { shopId, simulator } of shops) {
-    const journal = (await simulator.stockJournal()).filter(
-      (shown) => shown.at >= since && movesTotal(shown),
-    );
-    for (const { skuId, channelSkuIds } of skus) {
-      const own = causes.filter((cause) => cause.skuId === skuId && cause.notIn !== shopId);
-      const shown = journal.filter(({ channelSkuId }) => channelSkuId === channelSkuIds.get(shopId));
-      const delays = millisecondsUntilRight(
-        standingsOf(own),
-        standingsOf(shown.map(({ at, totalDelta }) => ({ at, delta: totalDelta }))),
-      );
-      measured.push(
-        ...own.map(({ id, kind, at }, index) => ({
-          id,
-          kind,
-          shopId,
-          skuId,
-          at,
-          delay: delays[index] ?? null,
-        })),
-      );
-    }
-  }
-  return measured;
-}
-
-/** Units that leave with the carrier leave our total as well: they make nothing right or wrong. */
-function movesTotal({ trigger, totalDelta }: StockChange): boolean {
-  return trigger !== "order_shipped" && totalDelta !== 0;
-}
-
-/** What our ledger says should have changed in the shops. A shop knows of its own sales. */
-async function movementsSince(stack: BenchStack, since: number): Promise<readonly Caused[]> {
-  const rows = await stack.query<{
-    id: string;
-    sku_id: string;
-    kind: string;
-    on_hand_effect: number;
-    reserved_effect: number;
-    shop: string;
-    at: number;
-  }>(
-    `select operation_id as id, sku_id, kind, on_hand_effect, reserved_effect, split_part(operation_id, '/', 1) as shop,
-       (extract(epoch from created_at) * 1000)::double precision as at
-     from inventory_transactions where created_at >= to_timestamp($1::double precision / 1000) order by created_at, sequence`,
-    [since],
-  );
-  return rows.flatMap((row): Caused[] => {
-    const cause = { id: row.id, skuId: row.sku_id, at: row.at };
-    switch (row.kind) {
-      case "reserve":
-      case "release":
-        return [{ ...cause, kind: "sale elsewhere", notIn: row.shop, delta: -row.reserved_effect }];
-      case "ship":
-        return [];
-      default:
-        return [{ ...cause, kind: "change", notIn: null, delta: row.on_hand_effect }];
-    }
-  });
-}
-
-/** What was kept back for the other shop's sales, from when on. */
-async function buffersSince(stack: BenchStack, since: number): Promise<readonly Caused[]> {
-  const rows = await stack.query<{ sku_id: string; delta: number; at: number }>(
-    `select * from (
-       select sku_id, (adaptive_buffer - lag(adaptive_buffer, 1, 0) over (partition by sku_id order by at))::integer as delta,
-         (extract(epoch from at) * 1000)::double precision as at
-       from bench_buffers) as changes
-     where delta <> 0 and at >= $1`,
-    [since],
-  );
-  return rows.map(({ sku_id: skuId, delta, at }) => ({
-    id: `${skuId}/buffer/${at}`,
-    kind: "buffer",
-    skuId,
-    notIn: null,
-    at,
-    delta: -delta,
-  }));
 }

@@ -1,0 +1,124 @@
+import { millisecondsUntilRight, standingsOf } from "./push-delay.ts";
+import type { StockChange } from "./simulator.ts";
+import type { BenchStack } from "./stack.ts";
+import type { TwoShops } from "./two-shops.ts";
+
+/** What made a listing wrong. */
+export type CauseKind = "change" | "sale elsewhere" | "buffer";
+
+interface MeasuredCause {
+  readonly kind: CauseKind;
+  readonly shopId: string;
+  readonly skuId: string;
+  readonly at: number;
+  /** Milliseconds until the listing was right. */
+  readonly delay: number;
+  /** Names causes that are one: an adjustment concerns two listings. */
+  readonly id: string;
+}
+
+interface Caused {
+  readonly id: string;
+  readonly kind: CauseKind;
+  readonly skuId: string;
+  /** The only shop that it does not concern; null: it concerns both. */
+  readonly notIn: string | null;
+  readonly at: number;
+  readonly delta: number;
+}
+
+/**
+ * How long each listing has shown the wrong number after what made it wrong. What it should show comes from our ledger, what it
+ * does show from the simulator's own books.
+ *
+ * @param since milliseconds since the epoch, when everything had settled.
+ * @throws Error when a listing was never right.
+ */
+export async function measureCauses(
+  stack: BenchStack,
+  { skus, shops }: TwoShops,
+  since: number,
+): Promise<readonly MeasuredCause[]> {
+  const causes = [...(await movementsSince(stack, since)), ...(await buffersSince(stack, since))].sort(
+    (one, other) => one.at - other.at,
+  );
+  const measured: MeasuredCause[] = [];
+  const never: Omit<MeasuredCause, "delay">[] = [];
+  for (const { shopId, simulator } of shops) {
+    const journal = (await simulator.stockJournal()).filter(
+      (shown) => shown.at >= since && movesTotal(shown),
+    );
+    for (const { skuId, channelSkuIds } of skus) {
+      const own = causes.filter((cause) => cause.skuId === skuId && cause.notIn !== shopId);
+      const shown = journal.filter(({ channelSkuId }) => channelSkuId === channelSkuIds.get(shopId));
+      const delays = millisecondsUntilRight(
+        standingsOf(own),
+        standingsOf(shown.map(({ at, totalDelta }) => ({ at, delta: totalDelta }))),
+      );
+      for (const [index, { id, kind, at }] of own.entries()) {
+        const cause = { id, kind, shopId, skuId, at };
+        const delay = delays[index] ?? null;
+        if (delay === null) never.push(cause);
+        else measured.push({ ...cause, delay });
+      }
+    }
+  }
+  if (never.length > 0)
+    throw new Error(`${never.length} causes were never made good, the first: ${JSON.stringify(never[0])}`);
+  return measured;
+}
+
+/** Units that leave with the carrier leave our total as well: they make nothing right or wrong. */
+function movesTotal({ trigger, totalDelta }: StockChange): boolean {
+  return trigger !== "order_shipped" && totalDelta !== 0;
+}
+
+/** What our ledger says should have changed in the shops. A shop knows of its own sales. */
+async function movementsSince(stack: BenchStack, since: number): Promise<readonly Caused[]> {
+  const rows = await stack.query<{
+    id: string;
+    sku_id: string;
+    kind: string;
+    on_hand_effect: number;
+    reserved_effect: number;
+    shop: string;
+    at: number;
+  }>(
+    `select operation_id as id, sku_id, kind, on_hand_effect, reserved_effect, split_part(operation_id, '/', 1) as shop,
+       (extract(epoch from created_at) * 1000)::double precision as at
+     from inventory_transactions where created_at >= to_timestamp($1::double precision / 1000) order by created_at, sequence`,
+    [since],
+  );
+  return rows.flatMap((row): Caused[] => {
+    const cause = { id: row.id, skuId: row.sku_id, at: row.at };
+    switch (row.kind) {
+      case "reserve":
+      case "release":
+        return [{ ...cause, kind: "sale elsewhere", notIn: row.shop, delta: -row.reserved_effect }];
+      case "ship":
+        return [];
+      default:
+        return [{ ...cause, kind: "change", notIn: null, delta: row.on_hand_effect }];
+    }
+  });
+}
+
+/** What was kept back for the other shop's sales, from when on. */
+async function buffersSince(stack: BenchStack, since: number): Promise<readonly Caused[]> {
+  const rows = await stack.query<{ sku_id: string; delta: number; at: number }>(
+    `select * from (
+       select sku_id, (adaptive_buffer - lag(adaptive_buffer, 1, 0) over (partition by sku_id order by at))::integer as delta,
+         (extract(epoch from at) * 1000)::double precision as at
+       from bench_buffers) as changes
+     where delta <> 0 and at >= $1`,
+    [since],
+  );
+  return rows.map(({ sku_id: skuId, delta, at }) => ({
+    id: `${skuId}/buffer/${at}`,
+    kind: "buffer",
+    skuId,
+    notIn: null,
+    at,
+    delta: -delta,
+  }));
+}
