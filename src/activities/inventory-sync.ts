@@ -18,8 +18,8 @@ import {
   type Observation,
   type OurCell,
   pageListings,
-  setListingStates,
 } from "../db/offers.ts";
+import { setListingStates } from "../db/sync-status.ts";
 import { appendToOutbox } from "../db/outbox.ts";
 import { type TenantTransaction, withTenant } from "../db/tenant.ts";
 import type { TenantId } from "../domain/ids.ts";

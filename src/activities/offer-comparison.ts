@@ -10,8 +10,8 @@ import {
   type Listing,
   type Observation,
   openPushIntents,
-  setListingStates,
 } from "../db/offers.ts";
+import { setListingStates } from "../db/sync-status.ts";
 import { type TenantTransaction, withTenant } from "../db/tenant.ts";
 import type { TenantId } from "../domain/ids.ts";
 import { decideOffer } from "../domain/stock/offer.ts";

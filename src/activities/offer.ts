@@ -1,13 +1,8 @@
 import { ApplicationFailure } from "@temporalio/activity";
 import { createCoalescer } from "../coalescer.ts";
 import { crashPoint } from "../crash-points.ts";
-import {
-  closePushIntents,
-  findListings,
-  type Listing,
-  noteListingFailed,
-  setListingStates,
-} from "../db/offers.ts";
+import { closePushIntents, findListings, type Listing } from "../db/offers.ts";
+import { noteListingFailed, setListingStates } from "../db/sync-status.ts";
 import { appendToOutbox, takeOverPushes } from "../db/outbox.ts";
 import { withTenant } from "../db/tenant.ts";
 import { asId, type ChannelSkuId, type SkuId, type TenantId } from "../domain/ids.ts";

@@ -7,7 +7,7 @@ import {
   type SkuId,
   type TenantId,
 } from "../domain/ids.ts";
-import { markOfferPending } from "./offers.ts";
+import { markOfferPending } from "./sync-status.ts";
 import { appendToOutbox } from "./outbox.ts";
 import { applyInTransaction } from "./stock.ts";
 import type { TenantTransaction } from "./tenant.ts";

@@ -7,7 +7,7 @@ import {
   followDemand,
   nextAdaptiveBuffer,
 } from "../domain/stock/demand.ts";
-import { markOfferPending } from "./offers.ts";
+import { markOfferPending } from "./sync-status.ts";
 import { openAlerts, resolveAlerts } from "./alerts.ts";
 import { appendToOutbox } from "./outbox.ts";
 import { currentTenant, type TenantTransaction } from "./tenant.ts";

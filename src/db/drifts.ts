@@ -9,7 +9,7 @@ import {
   repairsItself,
 } from "../domain/stock/reconcile.ts";
 import { openAlerts, resolveAlerts } from "./alerts.ts";
-import { refreshSyncStatus } from "./offers.ts";
+import { refreshSyncStatus } from "./sync-status.ts";
 import { appendToOutbox } from "./outbox.ts";
 import { currentTenant, type TenantTransaction } from "./tenant.ts";
 

@@ -1,7 +1,7 @@
 import { sql } from "kysely";
 import type { SkuId, TenantId } from "../domain/ids.ts";
 import type { DriftRule } from "../domain/stock/reconcile.ts";
-import { markOfferPending, refreshSyncStatus } from "./offers.ts";
+import { markOfferPending, refreshSyncStatus } from "./sync-status.ts";
 import { appendToOutbox } from "./outbox.ts";
 import type { TenantTransaction } from "./tenant.ts";
 

@@ -11,14 +11,7 @@ import {
 import { channelStatuses } from "../domain/order/channel-order.ts";
 import { isHandedOver } from "../domain/order/transitions.ts";
 import { clocksApartMilliseconds } from "../domain/shop/clocks.ts";
-import {
-  bufferOf,
-  type ChannelNumbers,
-  type ListingState,
-  type OurNumbers,
-  syncStatusOf,
-} from "../domain/stock/offer.ts";
-import { openAlerts, resolveAlerts } from "./alerts.ts";
+import { bufferOf, type ChannelNumbers, type OurNumbers } from "../domain/stock/offer.ts";
 import { currentTenant, type TenantTransaction } from "./tenant.ts";
 
 /** One SKU as sold in one shop. */
@@ -384,100 +377,4 @@ export async function closePushIntents(
     returning listing_id, caused_at, closed_at
   `.execute(transaction);
   return rows;
-}
-
-/** A change of the SKU must be told to its channels. What is worse than to wait for that (failed, drift, paused) stays. */
-export async function markOfferPending(transaction: TenantTransaction, skuId: SkuId): Promise<void> {
-  await sql`
-    with listings_told as (
-      update listings set sync_status = 'pending'
-      where tenant_id = ${currentTenant} and sku_id = ${skuId} and sync_status = 'synced'
-    )
-    update skus set sync_status = 'pending'
-    where tenant_id = ${currentTenant} and id = ${skuId} and sync_status = 'synced'
-  `.execute(transaction);
-}
-
-/** Notes how listings stand with their channel, and with that how their SKUs do. One that is synced has failed no more. */
-export async function setListingStates(
-  transaction: TenantTransaction,
-  tenantId: TenantId,
-  listings: readonly Listing[],
-  state: ListingState["state"],
-): Promise<void> {
-  if (listings.length === 0) return;
-  // The SKU first, as a batch of its stock does: else the two wait for each other.
-  const { rows: recovered } = await sql<{ id: string | null }>`
-    with locked as materialized (
-      select id from skus
-      where tenant_id = ${currentTenant} and id = any (${listings.map(({ skuId }) => skuId)}::uuid[])
-      order by id for no key update
-    )
-    update listings set sync_status = ${state}
-      ${state === "synced" ? sql`, last_synced_at = clock_timestamp(), missing_since = null, sync_failures = 0` : sql``}
-    from locked
-    where tenant_id = ${currentTenant} and sku_id = locked.id
-      and listings.id = any (${listings.map(({ listingId }) => listingId)}::uuid[])
-    returning case when new.sync_failures < old.sync_failures then listings.id end as id
-  `.execute(transaction);
-  for (const { id } of recovered) {
-    if (id !== null) await resolveAlerts(transaction, tenantId, ["sync_failed"], id);
-  }
-  await refreshSyncStatus(
-    transaction,
-    listings.map(({ skuId }) => skuId),
-  );
-}
-
-/** Failures in a row after which people are told. */
-const syncFailuresMaximum = 3;
-
-/**
- * Counts a try to tell a listing its number that has failed. The third in a row alerts the seller and engineering; the next
- * that works ends it.
- *
- * @param reason what the channel said, for people; without anything personal.
- */
-export async function noteListingFailed(
-  transaction: TenantTransaction,
-  tenantId: TenantId,
-  { listingId, skuId }: Pick<Listing, "listingId" | "skuId">,
-  reason: string,
-): Promise<void> {
-  const { sync_failures: failures } = await transaction
-    .updateTable("listings")
-    .set((eb) => ({ sync_failures: eb("sync_failures", "+", 1) }))
-    .where("id", "=", listingId)
-    .returning("sync_failures")
-    .executeTakeFirstOrThrow();
-  if (failures < syncFailuresMaximum) return;
-  const facts = { reason: reason.slice(0, 500) };
-  await openAlerts(transaction, tenantId, [{ kind: "sync_failed", skuId, subjectId: listingId, facts }]);
-}
-
-/** Works out anew how SKUs stand with their channels; called whenever something that it depends on has changed. */
-export async function refreshSyncStatus(
-  transaction: TenantTransaction,
-  skuIds: readonly SkuId[],
-): Promise<void> {
-  if (skuIds.length === 0) return;
-  const { rows } = await sql<{ id: string; paused: boolean; listings: ListingState[] }>`
-    select sku.id, sku.sync_paused_at is not null as paused,
-      (select coalesce(jsonb_agg(jsonb_build_object('state', listing.sync_status, 'drifts', exists (
-          select from stock_drifts as drift
-          where drift.tenant_id = listing.tenant_id and drift.listing_id = listing.id
-            and drift.state in ('open', 'repairing')))), '[]')
-       from listings as listing where listing.tenant_id = sku.tenant_id and listing.sku_id = sku.id) as listings
-    from skus as sku
-    where sku.tenant_id = ${currentTenant} and sku.id = any (${[...new Set(skuIds)].sort()}::uuid[])
-    order by sku.id
-    for no key update of sku
-  `.execute(transaction);
-  const changed = rows.map((row) => ({ id: row.id, status: syncStatusOf(row) }));
-  await sql`
-    update skus set sync_status = given.status,
-      last_synced_at = case when given.status = 'synced' then clock_timestamp() else last_synced_at end
-    from jsonb_to_recordset(${JSON.stringify(changed)}::jsonb) as given (id uuid, status text)
-    where skus.tenant_id = ${currentTenant} and skus.id = given.id
-  `.execute(transaction);
 }

@@ -3,7 +3,7 @@ import type { SkuId, TenantId } from "../domain/ids.ts";
 import { type Corruption, describeCorruption } from "../domain/stock/corruption.ts";
 import type { Level } from "../domain/stock/movement.ts";
 import { openAlerts } from "./alerts.ts";
-import { markOfferPending } from "./offers.ts";
+import { markOfferPending } from "./sync-status.ts";
 import { appendToOutbox } from "./outbox.ts";
 import { lockLevels } from "./stock-state.ts";
 import { currentTenant, type TenantTransaction } from "./tenant.ts";

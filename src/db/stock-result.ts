@@ -3,7 +3,7 @@ import type { ReservationId, SkuId, TenantId } from "../domain/ids.ts";
 import type { BatchResult } from "../domain/stock/apply-batch.ts";
 import type { ReferenceType } from "../domain/stock/movement.ts";
 import { type Claim, claimOperationId, holdIdOf } from "../domain/stock/operation.ts";
-import { markOfferPending } from "./offers.ts";
+import { markOfferPending } from "./sync-status.ts";
 import { appendToOutbox, type MessageToAppend } from "./outbox.ts";
 import { alertOfBatch } from "./stock-alerts.ts";
 import type { LockedStockState } from "./stock-state.ts";
