@@ -89,7 +89,7 @@ test(
       }
     }
   },
-  full ? 1_800_000 : 300_000,
+  full ? 3_600_000 : 300_000,
 );
 
 /** The worker and the database are killed, and in full both at once and an API as well. */
