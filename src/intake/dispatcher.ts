@@ -7,6 +7,7 @@ import { ShopPauses } from "./shop-pauses.ts";
 import { ShopsUnderWay } from "./shops-under-way.ts";
 import { followAllSales } from "./demand.ts";
 import { followSales, salesRestMilliseconds } from "./sales.ts";
+import { sweepStuckWorkflows } from "./stuck-workflows.ts";
 import { keepSchedules } from "./schedules.ts";
 import {
   keepPartitions,
@@ -73,6 +74,10 @@ export function startDispatcher(dependencies: IntakeDependencies): Loop {
     }),
     startLoop("expired holds", () => sweepExpiredHolds(dependencies).then(() => 0), {
       restMilliseconds: 30_000,
+      logger,
+    }),
+    startLoop("stuck workflows", () => sweepStuckWorkflows(dependencies), {
+      restMilliseconds: 10_000,
       logger,
     }),
     startLoop("units handed over", () => sweepHandedOver(dependencies), {

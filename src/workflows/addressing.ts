@@ -9,6 +9,16 @@ export function skuWorkflowId(skuId: SkuId): string {
   return `sku/${skuId}`;
 }
 
+/** The order that a workflow carries, as the database names it; null when it carries none. */
+export function orderRefOfWorkflow(workflowId: string): string | null {
+  return workflowId.startsWith("order/") ? workflowId.slice("order/".length) : null;
+}
+
+/** The SKU that a workflow is the entity of; null when it is none. */
+export function skuIdOfWorkflow(workflowId: string): SkuId | null {
+  return workflowId.startsWith("sku/") ? (workflowId.slice("sku/".length) as SkuId) : null;
+}
+
 export function holdWorkflowId(holdId: string): string {
   return `hold/${holdId}`;
 }

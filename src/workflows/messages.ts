@@ -55,6 +55,8 @@ export interface SkuInput {
   readonly endsAtOnce?: boolean | undefined;
   /** Events after which the run continues as new; tests lower it. */
   readonly historyLengthMaximum?: number | undefined;
+  /** How long it waits without work before it ends; tests lower it. */
+  readonly idleMilliseconds?: number | undefined;
 }
 
 export interface HoldInput {

@@ -40,6 +40,8 @@ export async function skuInventory(input: SkuInput): Promise<void> {
 const batchOperationsMaximum = 1_000;
 const mailboxOperationsMaximum = 20_000;
 const historyLengthMaximum = 4_000;
+/** Idle periods after which a push under way counts as lost: far longer than a channel's call and its tries may take. */
+const pushIdlePeriodsMaximum = 10;
 /** More changes than these, while one push takes long, are left for the outbox to tell. */
 const pushCausesMaximum = 50;
 
@@ -59,6 +61,8 @@ class SkuRun {
   #causes: readonly string[];
   #pushedCauses: readonly string[] = [];
   #pushing = false;
+  /** Idle periods that the push under way has outlasted. */
+  #pushIdlePeriods = 0;
   #queueRemains: boolean;
   #closing = false;
   #endsAtOnce: boolean;
@@ -118,7 +122,7 @@ class SkuRun {
       // An update accepted since the last look is in the mailbox by now, or its handler is not finished.
       await condition(() => this.#hasWork() || allHandlersFinished());
       if (this.#hasWork()) continue;
-      if (this.#closing) {
+      if (this.#closing || this.#pushIdlePeriods >= pushIdlePeriodsMaximum) {
         await continueAsNew<typeof skuInventory>({
           ...this.#input,
           endsAtOnce: false,
@@ -129,6 +133,7 @@ class SkuRun {
       }
       if (this.#offerPending || this.#pushing) {
         this.#idle = false;
+        this.#pushIdlePeriods = this.#pushing ? this.#pushIdlePeriods + 1 : 0;
         this.#stay();
         continue;
       }
@@ -194,7 +199,7 @@ class SkuRun {
     let before: number;
     do {
       before = this.#batches;
-      await sleep(entityIdleMilliseconds);
+      await sleep(this.#input.idleMilliseconds ?? entityIdleMilliseconds);
     } while (this.#batches !== before);
     this.#watchesIdleness = false;
     this.#idle = true;
@@ -206,6 +211,7 @@ class SkuRun {
       await condition(() => this.#offerPending);
       this.#offerPending = false;
       this.#pushing = true;
+      this.#pushIdlePeriods = 0;
       const { tenantId, skuId } = this.#input;
       const causedAt = this.#causedAt;
       const causes = this.#causes;

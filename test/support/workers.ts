@@ -39,19 +39,23 @@ export async function startTestWorkers(
     takeInChangedOrders = pollsNothing,
     prove = provesNothing,
     alerting = tellsNobody,
+    edit = (code) => code,
     ...options
   }: {
     readonly alerting?: Alerting;
     readonly cachedWorkflowsMaximum?: number;
     readonly takeInChangedOrders?: ActivityDependencies["takeInChangedOrders"];
     readonly prove?: ActivityDependencies["prove"];
+    /** Other workflows than the product's. */
+    readonly edit?: (code: string) => string;
   } = {},
 ): Promise<RunningWorkers> {
   bundle ??= bundleWorkflows();
+  const compiled = await bundle;
   return await startWorkers({
     connection: temporal.nativeConnection,
     namespace: temporal.namespace,
-    bundle: await bundle,
+    bundle: { ...compiled, code: edit(compiled.code) },
     queuePrefix: temporal.taskQueuePrefix,
     activities: createActivities({
       db,

@@ -1,0 +1,75 @@
+import type { WorkflowExecutionInfo } from "@temporalio/client";
+import { sql } from "kysely";
+import { listTenants } from "../db/shops.ts";
+import { withTenant } from "../db/tenant.ts";
+import { orderRefOfWorkflow, skuIdOfWorkflow, taskQueues } from "../workflows/addressing.ts";
+import type { IntakeDependencies } from "./dependencies.ts";
+
+/** The server sets this search attribute when a run's tasks have failed several times in a row. */
+const problem = "cause=WorkflowTaskFailedCauseNonDeterministicError";
+/** Ended in one pass; after a change that does not replay there may be thousands. */
+const endedMaximum = 200;
+/** The message that starts the successor comes after the end: told to the one that is stuck it would be lost. */
+const successorSeconds = 2;
+
+/**
+ * Ends SKU entities and orders whose history does not replay, and has them started anew. No task of theirs can ever succeed: a
+ * SKU would take no requests, an order no news. Nothing is lost with them, since what they carry is in Postgres, and whoever
+ * asks again with the same ids gets what was done already.
+ *
+ * It takes no change of ours: Temporal may renumber the events of a task that its server has forgotten in an overload, and a
+ * worker that has seen the first numbering passes over what happened meanwhile (seen with SDK 1.24 and server 1.32).
+ *
+ * @returns how many were ended in a full pass; 0 when nothing is left.
+ */
+export async function sweepStuckWorkflows({
+  db,
+  client,
+  logger,
+  queuePrefix,
+}: Pick<IntakeDependencies, "db" | "client" | "logger" | "queuePrefix">): Promise<number> {
+  const { orders, inventory } = taskQueues(queuePrefix);
+  const query =
+    `ExecutionStatus = 'Running' and TaskQueue in ('${orders}', '${inventory}') ` +
+    `and WorkflowType in ('skuInventory', 'orderLifecycle') and TemporalReportedProblems = '${problem}'`;
+  const stuck: WorkflowExecutionInfo[] = [];
+  for await (const run of client.workflow.list({ query, pageSize: endedMaximum })) {
+    stuck.push(run);
+    if (stuck.length === endedMaximum) break;
+  }
+  if (stuck.length === 0) return 0;
+  await queueSuccessors(db, stuck);
+  for (const { workflowId, runId } of stuck) {
+    logger.error({ workflowId, runId }, "A workflow's history does not replay: it is ended and begun anew");
+    await client.workflow
+      .getHandle(workflowId, runId)
+      .terminate(
+        "Its history does not replay; what it carries is in Postgres, and its successor goes on from there",
+      );
+  }
+  return stuck.length === endedMaximum ? stuck.length : 0;
+}
+
+/** Rows of the tenants' own: whose SKU or order it is, the wall finds. */
+async function queueSuccessors(
+  db: IntakeDependencies["db"],
+  stuck: readonly WorkflowExecutionInfo[],
+): Promise<void> {
+  const skuIds = stuck.flatMap(({ workflowId }) => skuIdOfWorkflow(workflowId) ?? []);
+  const orderRefs = stuck.flatMap(({ workflowId }) => orderRefOfWorkflow(workflowId) ?? []);
+  // Each pass leaves messages of its own: one that was told before the end was told to nobody.
+  const key = `stuck/${new Date().toISOString()}/`;
+  const due = sql`now() + make_interval(secs => ${sql.lit(successorSeconds)})`;
+  for (const tenantId of await listTenants(db)) {
+    await withTenant(db, tenantId, (transaction) =>
+      sql`
+        insert into outbox (tenant_id, kind, key, payload, next_attempt_at)
+        select tenant_id, 'push_offer', ${key} || id, jsonb_build_object('skuId', id), ${due}
+          from skus where id = any (${skuIds}::uuid[])
+        union all
+        select tenant_id, 'wake_order', ${key} || order_ref, jsonb_build_object('orderRef', order_ref), ${due}
+          from orders where order_ref = any (${orderRefs}::text[])
+      `.execute(transaction),
+    );
+  }
+}
