@@ -1,3 +1,4 @@
+import { setTimeout as pause } from "node:timers/promises";
 import { ApplicationFailure } from "@temporalio/activity";
 import { createCoalescer } from "../coalescer.ts";
 import { crashPoint } from "../crash-points.ts";
@@ -6,7 +7,7 @@ import { noteListingFailed, setListingStates } from "../db/sync-status.ts";
 import { appendToOutbox, takeOverPushes } from "../db/outbox.ts";
 import { withTenant } from "../db/tenant.ts";
 import { asId, type ChannelSkuId, type SkuId, type TenantId } from "../domain/ids.ts";
-import { comparisonTimeFor, secondLookTimeFor } from "../domain/stock/offer.ts";
+import { comparisonTimeFor, refusedAgainAfter, secondLookTimeFor } from "../domain/stock/offer.ts";
 import { ChannelFailure } from "../integrations/ports/failure.ts";
 import type { CallPriority, ItemResult, ShopKey } from "../integrations/ports/sales-channel.ts";
 import { createBudgetPatience } from "./budget-patience.ts";
@@ -20,11 +21,20 @@ const roundsMaximum = 5;
 const listingsPerReadMaximum = 600;
 /** TikTok Shop says nothing of a bound; a product has at most 100 SKUs. */
 const skusPerPushMaximum = 100;
-/** Milliseconds that a question waits for others to the same shop. Longer ones gather while calls are under way. */
-const lingerMilliseconds = 5;
+/**
+ * Milliseconds that a question, and a number to be told, wait for others of the same shop or product. Reading gathers the most:
+ * at a rate that a shop's budget just bears, a third fewer calls is what keeps the last ones from waiting for seconds.
+ */
+const lingerMilliseconds = { reading: 25, telling: 5 };
 /** Calls of one shop under way: one that gets no answer for ten seconds must not hold up everybody else's. */
 const readsAtOnce = 8;
 const pushesAtOnce = 2;
+/**
+ * Calls without a clear answer after which an activity still looks again by itself. Temporal's own tries come later and later,
+ * also when all before were only limited: after minutes of that one lost answer would leave a wrong number for half a minute.
+ */
+const unclearMaximum = 2;
+const unclearPauseMilliseconds = 250;
 /** How long an activity waits by itself for the shop's budget; then it is tried again later. */
 const patienceMilliseconds = 20_000;
 
@@ -60,13 +70,13 @@ export function createOfferActivities(
   const compare = createCoalescer<Question, Verdict>({
     itemsMaximum: listingsPerReadMaximum,
     callsMaximum: readsAtOnce,
-    lingerMilliseconds,
+    lingerMilliseconds: lingerMilliseconds.reading,
     send: (lane, questions) => compareListings(dependencies, laneOf(lane), questions),
   });
   const push = createCoalescer<Pushed, ItemResult<ChannelSkuId>>({
     itemsMaximum: skusPerPushMaximum,
     callsMaximum: pushesAtOnce,
-    lingerMilliseconds,
+    lingerMilliseconds: lingerMilliseconds.telling,
     send: pushMany,
   });
 
@@ -110,6 +120,7 @@ export function createOfferActivities(
   async function settleListing(tenantId: TenantId, listing: Listing, causedAt: string | null): Promise<void> {
     const patientUntil = Date.now() + patienceMilliseconds;
     let refusal: string | null = null;
+    let unclear = 0;
     for (let round = 0; round < roundsMaximum; ) {
       try {
         const { levels } = await compare(laneFor(tenantId, listing), { listing, causedAt });
@@ -121,7 +132,10 @@ export function createOfferActivities(
         round += 1;
       } catch (error) {
         // However far it came, it is read anew: the number of before may be wrong by then.
-        await patience.waitAfter(error, patientUntil);
+        if (error instanceof ChannelFailure && error.effectUnknown && unclear < unclearMaximum) {
+          unclear += 1;
+          await pause(unclearPauseMilliseconds);
+        } else await patience.waitAfter(error, patientUntil);
       }
     }
     throw ApplicationFailure.create({
@@ -130,10 +144,11 @@ export function createOfferActivities(
     });
   }
 
-  async function noteFailure(tenantId: TenantId, listing: Listing, reason: string): Promise<void> {
-    await withTenant(db, tenantId, async (transaction) => {
+  /** @returns how often in a row telling the listing has failed. */
+  async function noteFailure(tenantId: TenantId, listing: Listing, reason: string): Promise<number> {
+    return await withTenant(db, tenantId, async (transaction) => {
       await setListingStates(transaction, tenantId, [listing], "failed");
-      await noteListingFailed(transaction, tenantId, listing, reason);
+      return await noteListingFailed(transaction, tenantId, listing, reason);
     });
   }
 
@@ -158,8 +173,9 @@ export function createOfferActivities(
     listing: Listing,
     refusal: string,
   ): Promise<ApplicationFailure> {
-    await noteFailure(tenantId, listing, refusal);
-    return ApplicationFailure.create({ type: "push_refused", message: refusal, nextRetryDelay: "30s" });
+    const failures = await noteFailure(tenantId, listing, refusal);
+    const nextRetryDelay = refusedAgainAfter(failures);
+    return ApplicationFailure.create({ type: "push_refused", message: refusal, nextRetryDelay });
   }
 
   return {

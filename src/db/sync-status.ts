@@ -56,22 +56,24 @@ const syncFailuresMaximum = 3;
  * that works ends it.
  *
  * @param reason what the channel said, for people; without anything personal.
+ * @returns how many have failed in a row.
  */
 export async function noteListingFailed(
   transaction: TenantTransaction,
   tenantId: TenantId,
   { listingId, skuId }: Pick<Listing, "listingId" | "skuId">,
   reason: string,
-): Promise<void> {
+): Promise<number> {
   const { sync_failures: failures } = await transaction
     .updateTable("listings")
     .set((eb) => ({ sync_failures: eb("sync_failures", "+", 1) }))
     .where("id", "=", listingId)
     .returning("sync_failures")
     .executeTakeFirstOrThrow();
-  if (failures < syncFailuresMaximum) return;
+  if (failures < syncFailuresMaximum) return failures;
   const facts = { reason: reason.slice(0, 500) };
   await openAlerts(transaction, tenantId, [{ kind: "sync_failed", skuId, subjectId: listingId, facts }]);
+  return failures;
 }
 
 /** Works out anew how SKUs stand with their channels; called whenever something that it depends on has changed. */

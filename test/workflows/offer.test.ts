@@ -84,17 +84,30 @@ test("a number that agrees is not pushed", async () => {
   expect((await rowsOf(sku.skuId)).intents).toEqual([]);
 });
 
-test("a push whose outcome is unclear is read back before the next, and supersedes what it left open", async () => {
+test("a push whose outcome is unclear is read back at once, and found to have taken effect", async () => {
   const sku = await skuOf(2);
   await showAtChannel(sku.id, sku.available + 3);
   const timesOut: SalesChannel["setAvailable"] = async (...given) => {
     await demo.channel.setAvailable(...given);
     throw new ChannelFailure("unavailable", "no answer");
   };
-  await expect(activitiesWith({ setAvailable: timesOut }).pushOffer(sku.key)).rejects.toThrow("no answer");
-  expect((await rowsOf(sku.skuId)).intents.map((intent) => intent.state)).toEqual(["open"]);
-  await activitiesWith({}).pushOffer(sku.key);
+  await activitiesWith({ setAvailable: timesOut }).pushOffer(sku.key);
   expect((await rowsOf(sku.skuId)).intents.map((intent) => intent.state)).toEqual(["confirmed"]);
+  expect(await shownFor(sku.id)).toBe(sku.available);
+});
+
+test("a push that gets no clear answer three times is left to a later try, which supersedes what is open", async () => {
+  const sku = await skuOf(5);
+  await showAtChannel(sku.id, sku.available + 3);
+  const neverAnswers: SalesChannel["setAvailable"] = () =>
+    Promise.reject(new ChannelFailure("unavailable", "no answer"));
+  await expect(activitiesWith({ setAvailable: neverAnswers }).pushOffer(sku.key)).rejects.toThrow(
+    "no answer",
+  );
+  const states = async () => (await rowsOf(sku.skuId)).intents.map((intent) => intent.state);
+  expect(await states()).toEqual(["superseded", "superseded", "open"]);
+  await activitiesWith({}).pushOffer(sku.key);
+  expect(await states()).toEqual(["superseded", "superseded", "superseded", "confirmed"]);
   expect(await shownFor(sku.id)).toBe(sku.available);
 });
 

@@ -56,6 +56,17 @@ export function secondLookTimeFor(now: number): number {
   return (Math.floor(now / secondLookWindow) + 2) * secondLookWindow;
 }
 
+/**
+ * When to tell a listing its number again that the channel has refused: soon at first, since some refusals pass by themselves,
+ * then seldom, since most are meant.
+ *
+ * @param failures in a row, this one counted.
+ * @returns milliseconds.
+ */
+export function refusedAgainAfter(failures: number): number {
+  return Math.min(30_000, 1_000 * 2 ** Math.min(failures, 10));
+}
+
 /** TikTok Shop takes 0 to 99,999. */
 export const offerCapDefault = 99_999;
 

@@ -1,6 +1,12 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { bufferOf, decideOffer, secondLookTimeFor, syncStatusOf } from "../../../src/domain/stock/offer.ts";
+import {
+  bufferOf,
+  decideOffer,
+  refusedAgainAfter,
+  secondLookTimeFor,
+  syncStatusOf,
+} from "../../../src/domain/stock/offer.ts";
 
 const ours = (onHand: number, reserved = 0, underWay = 0, buffer = 0, reservedElsewhere = 0) => ({
   onHand,
@@ -121,4 +127,10 @@ test("a second look at an unclear push comes three to six seconds later, once fo
       expect(wait).toBeLessThanOrEqual(6_000);
     }),
   );
+});
+
+test("a refused number is told again soon, then seldom", () => {
+  expect([1, 2, 3, 4, 5, 6, 99].map(refusedAgainAfter)).toEqual([
+    2_000, 4_000, 8_000, 16_000, 30_000, 30_000, 30_000,
+  ]);
 });
