@@ -22,10 +22,10 @@ const listingsPerReadMaximum = 600;
 /** TikTok Shop says nothing of a bound; a product has at most 100 SKUs. */
 const skusPerPushMaximum = 100;
 /**
- * Milliseconds that a question, and a number to be told, wait for others of the same shop or product. Reading gathers the most:
- * at a rate that a shop's budget just bears, a third fewer calls is what keeps the last ones from waiting for seconds.
+ * Milliseconds that a question waits for others to the same shop. Longer ones gather while calls are under way; 25 made a third
+ * fewer calls and everything slower, since what is read together is decided together, under the locks of all its SKUs.
  */
-const lingerMilliseconds = { reading: 25, telling: 5 };
+const lingerMilliseconds = 5;
 /** Calls of one shop under way: one that gets no answer for ten seconds must not hold up everybody else's. */
 const readsAtOnce = 8;
 const pushesAtOnce = 2;
@@ -70,13 +70,13 @@ export function createOfferActivities(
   const compare = createCoalescer<Question, Verdict>({
     itemsMaximum: listingsPerReadMaximum,
     callsMaximum: readsAtOnce,
-    lingerMilliseconds: lingerMilliseconds.reading,
+    lingerMilliseconds,
     send: (lane, questions) => compareListings(dependencies, laneOf(lane), questions),
   });
   const push = createCoalescer<Pushed, ItemResult<ChannelSkuId>>({
     itemsMaximum: skusPerPushMaximum,
     callsMaximum: pushesAtOnce,
-    lingerMilliseconds: lingerMilliseconds.telling,
+    lingerMilliseconds,
     send: pushMany,
   });
 
