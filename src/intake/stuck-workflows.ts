@@ -1,4 +1,4 @@
-import type { WorkflowExecutionInfo } from "@temporalio/client";
+import { type WorkflowExecutionInfo, WorkflowNotFoundError } from "@temporalio/client";
 import { sql } from "kysely";
 import { listTenants } from "../db/shops.ts";
 import { withTenant } from "../db/tenant.ts";
@@ -7,10 +7,10 @@ import type { IntakeDependencies } from "./dependencies.ts";
 
 /** The server sets this search attribute when a run's tasks have failed several times in a row. */
 const problem = "cause=WorkflowTaskFailedCauseNonDeterministicError";
-/** Ended in one pass; after a change that does not replay there may be thousands. */
-const endedMaximum = 200;
-/** The message that starts the successor comes after the end: told to the one that is stuck it would be lost. */
-const successorSeconds = 2;
+/** Ended in one pass: few, so that all of them are ended long before their successors are told. */
+const endedMaximum = 20;
+/** The message that starts the successor must come after the end: told to the one that is stuck it would be lost. */
+const successorSeconds = 10;
 
 /**
  * Ends SKU entities and orders whose history does not replay, and has them started anew. No task of theirs can ever succeed: a
@@ -45,7 +45,11 @@ export async function sweepStuckWorkflows({
       .getHandle(workflowId, runId)
       .terminate(
         "Its history does not replay; what it carries is in Postgres, and its successor goes on from there",
-      );
+      )
+      .catch((error: unknown) => {
+        // The list is a moment behind: it has ended already.
+        if (!(error instanceof WorkflowNotFoundError)) throw error;
+      });
   }
   return stuck.length === endedMaximum ? stuck.length : 0;
 }

@@ -205,7 +205,7 @@ export const countBody = z.strictObject({
 });
 
 export const proposalQuery = z.strictObject({
-  on_hand: z.coerce.number().int().min(0).max(1_000_000).describe("Units that were counted"),
+  on_hand: z.coerce.number().int().min(0).max(bulkLimits.count).describe("Units that were counted"),
   location_id: uuidSchema.optional(),
 });
 
