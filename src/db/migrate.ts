@@ -22,6 +22,7 @@ import { up as severalShops } from "./migrations/0020-several-shops.ts";
 import { up as stoppedWithDebt } from "./migrations/0020-stopped-with-debt.ts";
 import { up as stockNews } from "./migrations/0021-stock-news.ts";
 import { up as handedOver } from "./migrations/0022-handed-over.ts";
+import { up as keptForATime } from "./migrations/0023-kept-for-a-time.ts";
 
 /** Every migration, in order. Forward only: a mistake is mended by the next one. */
 const migrations: Readonly<Record<string, Migration>> = {
@@ -47,6 +48,7 @@ const migrations: Readonly<Record<string, Migration>> = {
   "0020-stopped-with-debt": { up: stoppedWithDebt },
   "0021-stock-news": { up: stockNews },
   "0022-handed-over": { up: handedOver },
+  "0023-kept-for-a-time": { up: keptForATime },
 };
 
 /** Names of all migrations: what a database of this version has. */

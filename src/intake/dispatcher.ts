@@ -15,6 +15,7 @@ import {
   sweepCorruptStock,
   sweepExpiredHolds,
   sweepHandedOver,
+  sweepSettled,
 } from "./upkeep.ts";
 import { connectShops, sweepUnhandledOrders } from "./sweep.ts";
 
@@ -82,6 +83,10 @@ export function startDispatcher(dependencies: IntakeDependencies): Loop {
     }),
     startLoop("units handed over", () => sweepHandedOver(dependencies), {
       restMilliseconds: 60_000,
+      logger,
+    }),
+    startLoop("forgetting what is settled", () => sweepSettled(dependencies), {
+      restMilliseconds: 600_000,
       logger,
     }),
     startLoop("corrupted stock", () => sweepCorruptStock(dependencies).then(() => 0), {

@@ -2,6 +2,7 @@ import { sql } from "kysely";
 import { sealAuditRows, sealMaximum } from "../db/audit-seals.ts";
 import { queueExpiredHolds } from "../db/holds.ts";
 import { handedOverMaximum, markHandedOver } from "../db/offers.ts";
+import { forgetSettled, forgottenMaximum, retainedTables } from "../db/retention.ts";
 import { listTenants } from "../db/shops.ts";
 import { listSuspectSkus, stopIfCorrupt } from "../db/stock-corruption.ts";
 import { withTenant } from "../db/tenant.ts";
@@ -55,6 +56,22 @@ export async function sweepHandedOver({ db }: UpkeepDependencies): Promise<numbe
   for (const tenantId of await listTenants(db)) {
     const marked = await withTenant(db, tenantId, markHandedOver);
     if (marked === handedOverMaximum) left += marked;
+  }
+  return left;
+}
+
+/**
+ * Forgets what only told how something went and was kept for long enough.
+ *
+ * @returns how many rows were forgotten in full passes; 0 when nothing is left.
+ */
+export async function sweepSettled({ db }: UpkeepDependencies): Promise<number> {
+  let left = 0;
+  for (const tenantId of await listTenants(db)) {
+    for (const table of retainedTables) {
+      const forgotten = await withTenant(db, tenantId, (transaction) => forgetSettled(transaction, table));
+      if (forgotten === forgottenMaximum) left += forgotten;
+    }
   }
   return left;
 }

@@ -19,6 +19,18 @@ const writes: readonly IllegalWrite[] = [
     "a message that says something else",
     `update outbox set payload = '{"orderRef":"other"}' where key = 'open'`,
   ],
+  ["dispatcher", "a message forgotten too soon", "delete from outbox where key = 'done'"],
+  ["superuser", "a message forgotten that waits", "delete from outbox where key = 'open'"],
+  [
+    "dispatcher",
+    "a delivery forgotten too soon",
+    "delete from webhook_deliveries where dedupe_key = 'processed'",
+  ],
+  [
+    "superuser",
+    "a delivery forgotten that waits",
+    "delete from webhook_deliveries where dedupe_key = 'waiting'",
+  ],
   ["app", "a message worked off by the app", "update outbox set done_at = now() where key = 'open'"],
   [
     "app",
