@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { sql } from "kysely";
 import { channelStatuses } from "../domain/order/channel-order.ts";
+import type { SkuId } from "../domain/ids.ts";
 import { resolvedStages } from "../domain/order/order.ts";
 import { isFinal } from "../domain/order/transitions.ts";
 import type { Database } from "./connection.ts";
@@ -94,6 +95,40 @@ async function queueAsked(transaction: TenantTransaction, recoveryId: string): P
     union all
     select tenant_id, 'start_bulk', ${keyOf(recoveryId)} || id, jsonb_build_object('bulkId', id)
     from bulk_operations where state = 'waiting'`.execute(transaction);
+}
+
+/**
+ * Queues that SKUs and orders whose runs are ended by force get new ones. Whose they are, the tenant wall finds.
+ *
+ * @param ended.seconds from now until they are told: before the end the message would reach the run that is to end.
+ */
+export async function queueSuccessors(
+  db: Database,
+  {
+    skuIds,
+    orderRefs,
+    seconds,
+  }: {
+    readonly skuIds: readonly SkuId[];
+    readonly orderRefs: readonly string[];
+    readonly seconds: number;
+  },
+): Promise<void> {
+  // Each time messages of their own: one that was told before the end was told to nobody.
+  const key = `stuck/${new Date().toISOString()}/`;
+  const due = sql`now() + make_interval(secs => ${sql.lit(seconds)})`;
+  for (const tenantId of await listTenants(db)) {
+    await withTenant(db, tenantId, (transaction) =>
+      sql`
+        insert into outbox (tenant_id, kind, key, payload, next_attempt_at)
+        select tenant_id, 'push_offer', ${key} || id, jsonb_build_object('skuId', id), ${due}
+          from skus where id = any (${[...skuIds]}::uuid[])
+        union all
+        select tenant_id, 'wake_order', ${key} || order_ref, jsonb_build_object('orderRef', order_ref), ${due}
+          from orders where order_ref = any (${[...orderRefs]}::text[])
+      `.execute(transaction),
+    );
+  }
 }
 
 /** How many of a recovery's messages still wait to be told. */

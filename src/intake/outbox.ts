@@ -1,3 +1,4 @@
+import type { SearchAttributePair } from "@temporalio/common";
 import pMap from "p-map";
 import { crashPoint } from "../crash-points.ts";
 import {
@@ -156,11 +157,11 @@ async function carryOut(dependencies: IntakeDependencies, message: ClaimedMessag
       crashPoint("outbox: entity told of the offer, not marked");
       return;
     case "look_at_news":
-      await lookAtNews(dependencies, message.tenantId, message.payload);
+      await start(dependencies, startingOf(message));
       crashPoint("outbox: look at news begun, not marked");
       return;
     case "begin_hold":
-      await beginHold(dependencies, message.tenantId, message.payload);
+      await start(dependencies, startingOf(message));
       crashPoint("outbox: hold begun, not marked");
       return;
     case "deliver_alert":
@@ -178,11 +179,11 @@ async function carryOut(dependencies: IntakeDependencies, message: ClaimedMessag
       crashPoint("outbox: stock compared, not marked");
       return;
     case "start_approval":
-      await startApproval(dependencies, message.tenantId, message.payload.approvalId);
+      await start(dependencies, startingOf(message));
       crashPoint("outbox: approval started, not marked");
       return;
     case "start_bulk":
-      await startBulk(dependencies, message.tenantId, message.payload.bulkId);
+      await start(dependencies, startingOf(message));
       crashPoint("outbox: bulk operation started, not marked");
       return;
     case "fetch_tracking": {
@@ -223,80 +224,83 @@ function orderOf(
   return { shop: { tenantId, shopId }, orderId: asId<"ChannelOrder">(orderRef.slice(separator + 1)) };
 }
 
-async function beginHold(
-  { client, queuePrefix }: IntakeDependencies,
-  tenantId: TenantId,
-  {
-    skuId,
-    holdId,
-    expiresAt,
-  }: { readonly skuId: string; readonly holdId: string; readonly expiresAt: string },
-): Promise<void> {
-  const input: HoldInput = { tenantId, skuId: asId<"Sku">(skuId), holdId, expiresAt };
-  await client.workflow.start("stockHold", {
-    workflowId: holdWorkflowId(holdId),
-    taskQueue: taskQueues(queuePrefix).orders,
-    args: [input],
-    workflowIdConflictPolicy: "USE_EXISTING",
-    staticSummary: `Hold of SKU ${skuId}`,
-    typedSearchAttributes: [{ key: searchAttributes.sku, value: skuId }],
-  });
+type StartingMessage = Extract<
+  ClaimedMessage,
+  { readonly kind: "look_at_news" | "begin_hold" | "start_approval" | "start_bulk" }
+>;
+
+/** A workflow that a message starts. */
+interface Starting {
+  readonly workflow: string;
+  readonly workflowId: string;
+  readonly input: InventorySyncInput | HoldInput | ApprovalInput | BulkInput;
+  readonly summary: string;
+  readonly attribute?: SearchAttributePair;
+  /** Absent: with those who wait for an answer. */
+  readonly priority?: number;
 }
 
-async function lookAtNews(
-  { client, queuePrefix }: IntakeDependencies,
-  tenantId: TenantId,
-  { shopId: shop, window }: { readonly shopId: string; readonly window: number },
-): Promise<void> {
-  const shopId = asId<"Shop">(shop);
-  const input: InventorySyncInput = {
-    tenantId,
-    shopId,
-    withNews: true,
-    ...(queuePrefix === "" ? {} : { queuePrefix }),
-  };
-  await client.workflow.start("tiktokInventorySync", {
-    workflowId: newsSyncWorkflowId(shopId, window),
-    taskQueue: taskQueues(queuePrefix).orders,
-    args: [input],
-    workflowIdConflictPolicy: "USE_EXISTING",
-    staticSummary: "Numbers that somebody else has changed",
-    typedSearchAttributes: [{ key: searchAttributes.shop, value: shopId }],
-    priority: { priorityKey: priorities.schedules, fairnessKey: tenantId },
-  });
+function startingOf({ tenantId, ...message }: StartingMessage): Starting {
+  switch (message.kind) {
+    case "look_at_news": {
+      const shopId = asId<"Shop">(message.payload.shopId);
+      return {
+        workflow: "tiktokInventorySync",
+        workflowId: newsSyncWorkflowId(shopId, message.payload.window),
+        input: { tenantId, shopId, withNews: true },
+        summary: "Numbers that somebody else has changed",
+        attribute: { key: searchAttributes.shop, value: shopId },
+        priority: priorities.schedules,
+      };
+    }
+    case "begin_hold": {
+      const { skuId, holdId, expiresAt } = message.payload;
+      return {
+        workflow: "stockHold",
+        workflowId: holdWorkflowId(holdId),
+        input: { tenantId, skuId: asId<"Sku">(skuId), holdId, expiresAt },
+        summary: `Hold of SKU ${skuId}`,
+        attribute: { key: searchAttributes.sku, value: skuId },
+      };
+    }
+    case "start_approval": {
+      const { approvalId } = message.payload;
+      return {
+        workflow: "stockApproval",
+        workflowId: approvalWorkflowId(approvalId),
+        input: { tenantId, approvalId },
+        summary: `Approval ${approvalId}`,
+        priority: priorities.schedules,
+      };
+    }
+    case "start_bulk": {
+      const { bulkId } = message.payload;
+      return {
+        workflow: "bulkOperation",
+        workflowId: bulkWorkflowId(bulkId),
+        input: { tenantId, bulkId },
+        summary: `Bulk operation ${bulkId}`,
+        priority: priorities.bulk,
+      };
+    }
+    default:
+      return unreachable(message);
+  }
 }
 
 /** One that runs is left to run; one that has ended looks once more and ends again. */
-async function startApproval(
+async function start(
   { client, queuePrefix }: IntakeDependencies,
-  tenantId: TenantId,
-  approvalId: string,
+  { workflow, workflowId, input, summary, attribute, priority }: Starting,
 ): Promise<void> {
-  const input: ApprovalInput = { tenantId, approvalId };
-  await client.workflow.start("stockApproval", {
-    workflowId: approvalWorkflowId(approvalId),
+  await client.workflow.start(workflow, {
+    workflowId,
     taskQueue: taskQueues(queuePrefix).orders,
-    args: [input],
+    args: [{ ...input, ...(queuePrefix === "" ? {} : { queuePrefix }) }],
     workflowIdConflictPolicy: "USE_EXISTING",
-    staticSummary: `Approval ${approvalId}`,
-    priority: { priorityKey: priorities.schedules, fairnessKey: tenantId },
-  });
-}
-
-/** As with approvals. */
-async function startBulk(
-  { client, queuePrefix }: IntakeDependencies,
-  tenantId: TenantId,
-  bulkId: string,
-): Promise<void> {
-  const input: BulkInput = { tenantId, bulkId, ...(queuePrefix === "" ? {} : { queuePrefix }) };
-  await client.workflow.start("bulkOperation", {
-    workflowId: bulkWorkflowId(bulkId),
-    taskQueue: taskQueues(queuePrefix).orders,
-    args: [input],
-    workflowIdConflictPolicy: "USE_EXISTING",
-    staticSummary: `Bulk operation ${bulkId}`,
-    priority: { priorityKey: priorities.bulk, fairnessKey: tenantId },
+    staticSummary: summary,
+    ...(attribute === undefined ? {} : { typedSearchAttributes: [attribute] }),
+    ...(priority === undefined ? {} : { priority: { priorityKey: priority, fairnessKey: input.tenantId } }),
   });
 }
 

@@ -1,7 +1,5 @@
 import { type WorkflowExecutionInfo, WorkflowNotFoundError } from "@temporalio/client";
-import { sql } from "kysely";
-import { listTenants } from "../db/shops.ts";
-import { withTenant } from "../db/tenant.ts";
+import { queueSuccessors } from "../db/recovery.ts";
 import { orderRefOfWorkflow, skuIdOfWorkflow, taskQueues } from "../workflows/addressing.ts";
 import type { IntakeDependencies } from "./dependencies.ts";
 
@@ -38,7 +36,11 @@ export async function sweepStuckWorkflows({
     if (stuck.length === endedMaximum) break;
   }
   if (stuck.length === 0) return 0;
-  await queueSuccessors(db, stuck);
+  await queueSuccessors(db, {
+    skuIds: stuck.flatMap(({ workflowId }) => skuIdOfWorkflow(workflowId) ?? []),
+    orderRefs: stuck.flatMap(({ workflowId }) => orderRefOfWorkflow(workflowId) ?? []),
+    seconds: successorSeconds,
+  });
   for (const { workflowId, runId } of stuck) {
     logger.error({ workflowId, runId }, "A workflow's history does not replay: it is ended and begun anew");
     await client.workflow
@@ -52,28 +54,4 @@ export async function sweepStuckWorkflows({
       });
   }
   return stuck.length === endedMaximum ? stuck.length : 0;
-}
-
-/** Rows of the tenants' own: whose SKU or order it is, the wall finds. */
-async function queueSuccessors(
-  db: IntakeDependencies["db"],
-  stuck: readonly WorkflowExecutionInfo[],
-): Promise<void> {
-  const skuIds = stuck.flatMap(({ workflowId }) => skuIdOfWorkflow(workflowId) ?? []);
-  const orderRefs = stuck.flatMap(({ workflowId }) => orderRefOfWorkflow(workflowId) ?? []);
-  // Each pass leaves messages of its own: one that was told before the end was told to nobody.
-  const key = `stuck/${new Date().toISOString()}/`;
-  const due = sql`now() + make_interval(secs => ${sql.lit(successorSeconds)})`;
-  for (const tenantId of await listTenants(db)) {
-    await withTenant(db, tenantId, (transaction) =>
-      sql`
-        insert into outbox (tenant_id, kind, key, payload, next_attempt_at)
-        select tenant_id, 'push_offer', ${key} || id, jsonb_build_object('skuId', id), ${due}
-          from skus where id = any (${skuIds}::uuid[])
-        union all
-        select tenant_id, 'wake_order', ${key} || order_ref, jsonb_build_object('orderRef', order_ref), ${due}
-          from orders where order_ref = any (${orderRefs}::text[])
-      `.execute(transaction),
-    );
-  }
 }
