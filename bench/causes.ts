@@ -31,17 +31,19 @@ interface Caused {
  * How long each listing has shown the wrong number after what made it wrong. What it should show comes from our ledger, what it
  * does show from the simulator's own books.
  *
- * @param since milliseconds since the epoch, when everything had settled.
+ * @param since milliseconds since the epoch, when everything had settled; `until` the same, when it had settled again: what
+ *   is kept back for other shops may change afterwards.
  * @throws Error when a listing was never right.
  */
 export async function measureCauses(
   stack: BenchStack,
   { skus, shops }: TwoShops,
   since: number,
+  until: number,
 ): Promise<readonly MeasuredCause[]> {
-  const causes = [...(await movementsSince(stack, since)), ...(await buffersSince(stack, since))].sort(
-    (one, other) => one.at - other.at,
-  );
+  const causes = [...(await movementsSince(stack, since)), ...(await buffersSince(stack, since))]
+    .filter(({ at }) => at <= until)
+    .sort((one, other) => one.at - other.at);
   const measured: MeasuredCause[] = [];
   const never: Omit<MeasuredCause, "delay">[] = [];
   for (const { shopId, simulator } of shops) {

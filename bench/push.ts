@@ -40,7 +40,7 @@ async function measure(
   const minutes = (Date.now() - since) / 60_000;
   const calls = (await callsOf(shops)) - callsBefore;
   await untilSettled(stack, 120);
-  const causes = await measureCauses(stack, shops, since);
+  const causes = await measureCauses(stack, shops, since, Date.now());
   // What is kept back for the other shop follows from sales, after seconds: it is told apart.
   const kinds: readonly (CauseKind | "every cause")[] = ["every cause", "change", "sale elsewhere", "buffer"];
   return [

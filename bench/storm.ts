@@ -91,7 +91,7 @@ async function measure(stack: BenchStack, shops: TwoShops, course: Course, seed:
   ]);
   await misbehave(shops, {});
   await untilSettled(stack, 300);
-  const causes = await measureCauses(stack, shops, since);
+  const causes = await measureCauses(stack, shops, since, Date.now());
   const late = causes
     .filter(({ at, delay }) => at <= ended && at + delay > ended)
     .map(({ at, delay }) => (at + delay - ended) / 1_000);
