@@ -94,7 +94,7 @@ async function shareStock(
       1,
     )
     .execute();
-  await markOfferPending(transaction, skuId);
+  await markOfferPending(transaction, [skuId]);
   await appendToOutbox(transaction, tenantId, [
     { kind: "push_offer", key: `${skuId}/listed/${listingId}`, payload: { skuId } },
   ]);

@@ -5,7 +5,6 @@ import {
   type DemandChange,
   demandWindowMinutes,
   followDemand,
-  nextAdaptiveBuffer,
 } from "../domain/stock/demand.ts";
 import { markOfferPending } from "./sync-status.ts";
 import { openAlerts, resolveAlerts } from "./alerts.ts";
@@ -74,10 +73,10 @@ export async function followSales(
     };
     const change = followDemand(before, { sold: row.sold, now: row.now, lookedAt: row.looked_at });
     const { recentPerMinute, demand } = change;
-    const wanted = row.several
-      ? adaptiveBufferOf({ recentPerMinute, delaySeconds, isViral: demand.viralSince !== null })
+    const isViral = demand.viralSince !== null;
+    const buffer = row.several
+      ? adaptiveBufferOf(row.adaptive_buffer, { recentPerMinute, delaySeconds, isViral })
       : 0;
-    const buffer = nextAdaptiveBuffer(row.adaptive_buffer, wanted);
     return {
       skuId: asId<"Sku">(row.sku_id),
       change,
@@ -91,22 +90,25 @@ export async function followSales(
     tenantId,
     followed.map(({ skuId, change, buffer }) => ({ skuId, change, buffer })),
   );
-  for (const { skuId } of followed.filter(({ moved }) => moved)) await markOfferPending(transaction, skuId);
-  await appendToOutbox(
-    transaction,
-    tenantId,
-    followed
-      .filter(({ moved }) => moved)
-      .map(({ skuId, now }) => ({
-        kind: "push_offer" as const,
-        key: `${skuId}/demand/${now}`,
-        payload: { skuId },
-      })),
-  );
   const news = followed.flatMap(({ skuId, change: { event, recentPerMinute, demand } }): ViralNews[] =>
     event === null ? [] : [{ skuId, event, recentPerMinute, usualPerMinute: demand.usualPerMinute }],
   );
   await appendNews(transaction, tenantId, news);
+  const moved = followed.filter((each) => each.moved);
+  await appendToOutbox(
+    transaction,
+    tenantId,
+    moved.map(({ skuId, now }) => ({
+      kind: "push_offer" as const,
+      key: `${skuId}/demand/${now}`,
+      payload: { skuId },
+    })),
+  );
+  // Last, since every batch of these SKUs waits until this transaction ends.
+  await markOfferPending(
+    transaction,
+    moved.map(({ skuId }) => skuId),
+  );
   return news;
 }
 

@@ -84,7 +84,7 @@ async function tellChannels(
   skuId: SkuId,
   cause: string,
 ): Promise<void> {
-  await markOfferPending(transaction, skuId);
+  await markOfferPending(transaction, [skuId]);
   await appendToOutbox(transaction, tenantId, [
     { kind: "push_offer", key: `${skuId}/${cause}`, payload: { skuId } },
   ]);

@@ -37,7 +37,7 @@ export async function stopIfCorrupt(
   await openAlerts(transaction, tenantId, [
     { kind: "stock_corrupt", skuId, facts: { reason: `${reason}.`.slice(0, 500) } },
   ]);
-  await markOfferPending(transaction, skuId);
+  await markOfferPending(transaction, [skuId]);
   const { rows } = await sql<{ at: string }>`select clock_timestamp() as at`.execute(transaction);
   await appendToOutbox(transaction, tenantId, [
     { kind: "push_offer", key: `${skuId}/stopped ${rows[0]?.at ?? ""}`, payload: { skuId } },

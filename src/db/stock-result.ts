@@ -22,7 +22,7 @@ export async function writeBatchResult(
   if (result.claims.size > 0) await saveClaims(transaction, tenantId, skuId, result);
   if (result.transfers.length > 0) await saveTransfers(transaction, tenantId, skuId, result);
   if (result.applied.length > 0) await appendOperations(transaction, tenantId, skuId, result);
-  if (result.offerChanged) await markOfferPending(transaction, skuId);
+  if (result.offerChanged) await markOfferPending(transaction, [skuId]);
   await alertOfBatch(transaction, tenantId, skuId, state, result);
   await appendToOutbox(transaction, tenantId, [
     ...result.served.map(({ claim }) => ({

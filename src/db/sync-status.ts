@@ -5,16 +5,29 @@ import { openAlerts, resolveAlerts } from "./alerts.ts";
 import type { Listing } from "./offers.ts";
 import { currentTenant, type TenantTransaction } from "./tenant.ts";
 
-/** A change of the SKU must be told to its channels. What is worse than to wait for that (failed, drift, paused) stays. */
-export async function markOfferPending(transaction: TenantTransaction, skuId: SkuId): Promise<void> {
+/** A change of the SKUs must be told to their channels. What is worse than to wait for that (failed, drift, paused) stays. */
+export async function markOfferPending(
+  transaction: TenantTransaction,
+  skuIds: readonly SkuId[],
+): Promise<void> {
+  if (skuIds.length === 0) return;
+  const told = sql<boolean>`skus.sync_status = 'synced' or exists (select from listings
+    where listings.tenant_id = skus.tenant_id and listings.sku_id = skus.id and listings.sync_status = 'synced')`;
   await sql`
-    with listings_told as (
-      update listings set sync_status = 'pending'
-      where tenant_id = ${currentTenant} and sku_id = ${skuId} and sync_status = 'synced'
+    with locked as materialized (${lockedSkus(skuIds, told)}), listings_told as (
+      update listings set sync_status = 'pending' from locked
+      where listings.tenant_id = ${currentTenant} and listings.sku_id = locked.id and listings.sync_status = 'synced'
     )
-    update skus set sync_status = 'pending'
-    where tenant_id = ${currentTenant} and id = ${skuId} and sync_status = 'synced'
+    update skus set sync_status = 'pending' from locked
+    where skus.tenant_id = ${currentTenant} and skus.id = locked.id and skus.sync_status = 'synced'
   `.execute(transaction);
+}
+
+/** SKUs before their listings, and all in one order, as a batch of their stock does: else two wait for each other. */
+function lockedSkus(skuIds: readonly SkuId[], condition = sql<boolean>`true`) {
+  return sql`
+    select id from skus where tenant_id = ${currentTenant} and id = any (${[...skuIds]}::uuid[]) and (${condition})
+    order by id for no key update`;
 }
 
 /** Notes how listings stand with their channel, and with that how their SKUs do. One that is synced has failed no more. */
@@ -25,13 +38,8 @@ export async function setListingStates(
   state: ListingState["state"],
 ): Promise<void> {
   if (listings.length === 0) return;
-  // The SKU first, as a batch of its stock does: else the two wait for each other.
   const { rows: recovered } = await sql<{ id: string | null }>`
-    with locked as materialized (
-      select id from skus
-      where tenant_id = ${currentTenant} and id = any (${listings.map(({ skuId }) => skuId)}::uuid[])
-      order by id for no key update
-    )
+    with locked as materialized (${lockedSkus(listings.map(({ skuId }) => skuId))})
     update listings set sync_status = ${state}
       ${state === "synced" ? sql`, last_synced_at = clock_timestamp(), missing_since = null, sync_failures = 0` : sql``}
     from locked

@@ -83,22 +83,23 @@ const delaySecondsMaximum = 10;
 const deviations = 2;
 
 /**
- * Units to keep back from each shop for what the others will sell before it learns of it.
+ * Units to keep back from each shop for what the others will sell before it learns of it. More are kept at once, fewer when they
+ * are half of what is kept or none, and a first unit that is hardly needed any more stays: each change is a push in every shop.
  *
- * @param delaySeconds from a sale to the right number in the other shops, as measured.
+ * @param kept units that are kept back so far.
+ * @param sales.delaySeconds from a sale to the right number in the other shops, as measured.
  */
-export function adaptiveBufferOf(sales: {
-  readonly recentPerMinute: number;
-  readonly delaySeconds: number;
-  readonly isViral: boolean;
-}): number {
+export function adaptiveBufferOf(
+  kept: number,
+  sales: {
+    readonly recentPerMinute: number;
+    readonly delaySeconds: number;
+    readonly isViral: boolean;
+  },
+): number {
   const delaySeconds = Math.min(sales.delaySeconds, delaySecondsMaximum);
   const expected = (sales.recentPerMinute / 60) * delaySeconds * (sales.isViral ? viralFactor : 1);
-  if (expected < expectedMinimum) return 0;
-  return Math.min(99_999, Math.ceil(expected + deviations * Math.sqrt(expected)));
-}
-
-/** A higher buffer counts at once, a lower one when it is half of the old or none: a number that trembles is not pushed. */
-export function nextAdaptiveBuffer(now: number, wanted: number): number {
-  return wanted > now || wanted === 0 || wanted <= now / 2 ? wanted : now;
+  if (expected < (kept > 0 ? expectedMinimum / 2 : expectedMinimum)) return 0;
+  const wanted = Math.min(99_999, Math.ceil(expected + deviations * Math.sqrt(expected)));
+  return wanted > kept || wanted <= kept / 2 ? wanted : kept;
 }

@@ -1,11 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import {
-  adaptiveBufferOf,
-  type Demand,
-  followDemand,
-  nextAdaptiveBuffer,
-} from "../../../src/domain/stock/demand.ts";
+import { adaptiveBufferOf, type Demand, followDemand } from "../../../src/domain/stock/demand.ts";
 import { decideOffer } from "../../../src/domain/stock/offer.ts";
 
 const minute = 60_000;
@@ -65,22 +60,33 @@ test.each([
   ["a slow channel needs more", 60, 4, false, 8],
   ["a viral SKU needs more", 60, 4, true, 14],
 ])("%s", (_name, recentPerMinute, delaySeconds, isViral, units) => {
-  expect(adaptiveBufferOf({ recentPerMinute, delaySeconds, isViral })).toBe(units);
+  expect(adaptiveBufferOf(0, { recentPerMinute, delaySeconds, isViral })).toBe(units);
 });
 
 test("a jam of minutes is not kept back for: it would be pushed for every SKU and last the longer", () => {
   const ofDelay = (delaySeconds: number) =>
-    adaptiveBufferOf({ recentPerMinute: 3, delaySeconds, isViral: false });
+    adaptiveBufferOf(0, { recentPerMinute: 3, delaySeconds, isViral: false });
   expect(ofDelay(180)).toBe(ofDelay(10));
 });
 
-test("a buffer rises at once and falls when it is worth a push", () => {
-  expect([
-    nextAdaptiveBuffer(4, 5),
-    nextAdaptiveBuffer(4, 3),
-    nextAdaptiveBuffer(4, 2),
-    nextAdaptiveBuffer(4, 0),
-  ]).toEqual([5, 4, 2, 0]);
+describe("a change of what is kept back is a push in every shop:", () => {
+  const bufferAt = (kept: number, recentPerMinute: number) =>
+    adaptiveBufferOf(kept, { recentPerMinute, delaySeconds: 1, isViral: false });
+
+  test("it rises at once, and falls when it is half of what it was or nothing", () => {
+    expect([bufferAt(4, 150), bufferAt(4, 60), bufferAt(4, 20), bufferAt(4, 1)]).toEqual([6, 4, 2, 0]);
+  });
+
+  test("a SKU whose sales tremble around the first unit is not pushed each time", () => {
+    let [kept, changes] = [0, 0];
+    for (const recentPerMinute of [5.5, 6.5, 5.5, 7, 4, 6.5, 3.5]) {
+      const next = bufferAt(kept, recentPerMinute);
+      if (next !== kept) changes += 1;
+      kept = next;
+    }
+    expect([kept, changes]).toEqual([1, 1]);
+    expect(bufferAt(kept, 2)).toBe(0);
+  });
 });
 
 /**
