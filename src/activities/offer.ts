@@ -26,8 +26,11 @@ const skusPerPushMaximum = 100;
  * fewer calls and everything slower, since what is read together is decided together, under the locks of all its SKUs.
  */
 const lingerMilliseconds = 5;
+/** Nobody sees a number sooner because it is read back sooner: these wait for company, and go as a third of the calls. */
+const readBackLingerMilliseconds = 200;
 /** Calls of one shop under way: one that gets no answer for ten seconds must not hold up everybody else's. */
 const readsAtOnce = 8;
+const readBacksAtOnce = 2;
 const pushesAtOnce = 2;
 /**
  * Calls without a clear answer after which an activity still looks again by itself. Temporal's own tries come later and later,
@@ -67,11 +70,16 @@ export function createOfferActivities(
     );
   }
 
-  const compare = createCoalescer<Question, Verdict>({
-    itemsMaximum: listingsPerReadMaximum,
-    callsMaximum: readsAtOnce,
-    lingerMilliseconds,
-    send: (lane, questions) => compareListings(dependencies, laneOf(lane), questions),
+  const compareWith = (pace: { readonly callsMaximum: number; readonly lingerMilliseconds: number }) =>
+    createCoalescer<Question, Verdict>({
+      ...pace,
+      itemsMaximum: listingsPerReadMaximum,
+      send: (lane, questions) => compareListings(dependencies, laneOf(lane), questions),
+    });
+  const compare = compareWith({ callsMaximum: readsAtOnce, lingerMilliseconds });
+  const readBack = compareWith({
+    callsMaximum: readBacksAtOnce,
+    lingerMilliseconds: readBackLingerMilliseconds,
   });
   const push = createCoalescer<Pushed, ItemResult<ChannelSkuId>>({
     itemsMaximum: skusPerPushMaximum,
@@ -123,7 +131,8 @@ export function createOfferActivities(
     let unclear = 0;
     for (let round = 0; round < roundsMaximum; ) {
       try {
-        const { levels } = await compare(laneFor(tenantId, listing), { listing, causedAt });
+        const ask = round === 0 ? compare : readBack;
+        const { levels } = await ask(laneFor(tenantId, listing), { listing, causedAt });
         if (levels === null) return;
         const refused = await tell(tenantId, { listing, levels });
         // Once is the channel's own trouble as often as not; the same words twice are meant.
