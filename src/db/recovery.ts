@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
-import { sql } from "kysely";
+import { type RawBuilder, sql } from "kysely";
+import { type WorkflowSubject, workflowSubjects } from "../domain/ids.ts";
 import { channelStatuses } from "../domain/order/channel-order.ts";
-import type { SkuId } from "../domain/ids.ts";
 import { resolvedStages } from "../domain/order/order.ts";
 import { isFinal } from "../domain/order/transitions.ts";
 import type { Database } from "./connection.ts";
@@ -22,8 +22,8 @@ const pushSecondsMaximum = 120;
 
 /**
  * After Temporal's database was lost: queues, from Postgres alone, that every order that is not over, every SKU with work
- * of its own, every open approval and every unfinished bulk operation gets its workflow again. The outbox's dispatcher tells
- * them at its own pace; this only writes rows, in three statements a tenant.
+ * of its own, every open approval, every unfinished bulk operation and every alert that nobody has answered gets its workflow
+ * again. The outbox's dispatcher tells them at its own pace; this only writes rows, in five statements a tenant.
  *
  * What workflows carry follows from these rows: an order asks itself what it wants done (reserve, ship, cancel) from its
  * stored state, and each of those has an id under which it happened or not; a SKU's entity looks at its queue when it is
@@ -39,10 +39,13 @@ export async function queueRecovery(db: Database): Promise<QueuedRecovery> {
   let [orders, skus] = [0, 0];
   for (const tenantId of await listTenants(db)) {
     const queued = await withTenant(db, tenantId, async (transaction) => {
-      await queueAsked(transaction, recoveryId);
+      const key = keyOf(recoveryId);
+      await queueWorkflows(transaction, "approval", waitingApprovals, { key });
+      await queueWorkflows(transaction, "bulk", waitingBulks, { key });
+      await queueWorkflows(transaction, "alert", unansweredAlerts, { key });
       return {
-        orders: await queueOrders(transaction, recoveryId),
-        skus: await queueSkus(transaction, recoveryId),
+        orders: await queueWorkflows(transaction, "order", openOrders, { key }),
+        skus: await queueWorkflows(transaction, "sku", busySkus, { key }),
       };
     });
     orders += queued.orders;
@@ -51,83 +54,81 @@ export async function queueRecovery(db: Database): Promise<QueuedRecovery> {
   return { recoveryId, orders, skus };
 }
 
-/** All but those that are over (`isOver`) and whose every news was taken in. */
-async function queueOrders(transaction: TenantTransaction, recoveryId: string): Promise<number> {
+/** What has a workflow of its own, where its rows are, and the message that gives it one. */
+const carried = {
+  order: { kind: "wake_order", named: "orderRef", table: "orders", id: sql<string>`order_ref` },
+  sku: { kind: "push_offer", named: "skuId", table: "skus", id: sql<string>`id::text` },
+  approval: { kind: "start_approval", named: "approvalId", table: "approvals", id: sql<string>`id::text` },
+  bulk: { kind: "start_bulk", named: "bulkId", table: "bulk_operations", id: sql<string>`id::text` },
+  alert: { kind: "deliver_alert", named: "alertId", table: "alerts", id: sql<string>`id::text` },
+} as const satisfies Record<WorkflowSubject["of"], object>;
+
+/** @returns how many. */
+async function queueWorkflows(
+  transaction: TenantTransaction,
+  of: WorkflowSubject["of"],
+  condition: RawBuilder<boolean>,
+  { key, seconds = 0 }: { readonly key: string; readonly seconds?: number },
+): Promise<number> {
+  const { kind, named, table, id } = carried[of];
   const { rows } = await sql`
-    insert into outbox (tenant_id, kind, key, payload)
-    select tenant_id, 'wake_order', ${keyOf(recoveryId)} || order_ref, jsonb_build_object('orderRef', order_ref)
-    from orders
-    where not channel_status = any (${channelStatuses.filter(isFinal)}::text[]) or handled_version < snapshot_version
-      or exists (select from order_lines where order_lines.tenant_id = orders.tenant_id and order_id = orders.id
-        and not stage = any (${resolvedStages}::text[]))
+    insert into outbox (tenant_id, kind, key, payload, next_attempt_at)
+    select tenant_id, ${kind}, ${key} || ${id}, jsonb_build_object(${named}::text, ${id}),
+      now() + make_interval(secs => ${sql.lit(seconds)})
+    from ${sql.table(table)} where ${condition}
     returning id`.execute(transaction);
   return rows.length;
 }
+
+/** All but those that are over (`isOver`) and whose every news was taken in. */
+const openOrders = sql<boolean>`
+  not channel_status = any (${channelStatuses.filter(isFinal)}::text[]) or handled_version < snapshot_version
+  or exists (select from order_lines where order_lines.tenant_id = orders.tenant_id and order_id = orders.id
+    and not stage = any (${resolvedStages}::text[]))`;
 
 /**
  * A queue may have been left with units free for it; a push may have been under way, refused, or still to come: its message
  * is done once the entity was told, so one written after (or during) the last settled push counts as not pushed.
  */
-async function queueSkus(transaction: TenantTransaction, recoveryId: string): Promise<number> {
-  const { rows } = await sql`
-    with told as (
+const busySkus = sql<boolean>`sync_status in ('pending', 'failed')
+  or id in (
+    select sku.id from skus as sku join (
       select payload ->> 'skuId' as sku_id, max(created_at) as at from outbox
       where kind = 'push_offer' and done_at is not null group by 1
-    )
-    insert into outbox (tenant_id, kind, key, payload)
-    select sku.tenant_id, 'push_offer', ${keyOf(recoveryId)} || sku.id, jsonb_build_object('skuId', sku.id)
-    from skus as sku
-    left join told on told.sku_id = sku.id::text
-    where sku.sync_status in ('pending', 'failed')
-      or told.at > coalesce(sku.last_synced_at, '-infinity') - make_interval(secs => ${pushSecondsMaximum})
-      or exists (select from shortages where shortages.tenant_id = sku.tenant_id and sku_id = sku.id and state = 'waiting')
-      or exists (select from push_intents where push_intents.tenant_id = sku.tenant_id and sku_id = sku.id and state = 'open')
-    returning id`.execute(transaction);
-  return rows.length;
-}
+    ) as told on told.sku_id = sku.id::text
+    where told.at > coalesce(sku.last_synced_at, '-infinity') - make_interval(secs => ${sql.lit(pushSecondsMaximum)}))
+  or exists (select from shortages where shortages.tenant_id = skus.tenant_id and sku_id = skus.id and state = 'waiting')
+  or exists (select from push_intents where push_intents.tenant_id = skus.tenant_id and sku_id = skus.id and state = 'open')`;
 
-/** Approvals that are not settled and bulk operations with rows to do: few, and told with the rest. */
-async function queueAsked(transaction: TenantTransaction, recoveryId: string): Promise<void> {
-  await sql`
-    insert into outbox (tenant_id, kind, key, payload)
-    select tenant_id, 'start_approval', ${keyOf(recoveryId)} || id, jsonb_build_object('approvalId', id)
-    from approvals where settled_at is null
-    union all
-    select tenant_id, 'start_bulk', ${keyOf(recoveryId)} || id, jsonb_build_object('bulkId', id)
-    from bulk_operations where state = 'waiting'`.execute(transaction);
-}
+const waitingApprovals = sql<boolean>`settled_at is null`;
+const waitingBulks = sql<boolean>`state = 'waiting'`;
+/** People are still told of these, or will be again. */
+const unansweredAlerts = sql<boolean>`state in ('open', 'snoozed')
+  or id in (select alert_id from alert_deliveries where state in ('due', 'sending'))`;
 
 /**
- * Queues that SKUs and orders whose runs are ended by force get new ones. Whose they are, the tenant wall finds.
+ * Queues that what has lost its run by force gets a new one. Whose it is, the tenant wall finds.
  *
- * @param ended.seconds from now until they are told: before the end the message would reach the run that is to end.
+ * @param seconds from now until it is told: before the end the message would reach the run that is to end.
  */
 export async function queueSuccessors(
   db: Database,
-  {
-    skuIds,
-    orderRefs,
-    seconds,
-  }: {
-    readonly skuIds: readonly SkuId[];
-    readonly orderRefs: readonly string[];
-    readonly seconds: number;
-  },
+  subjects: readonly WorkflowSubject[],
+  seconds: number,
 ): Promise<void> {
   // Each time messages of their own: one that was told before the end was told to nobody.
   const key = `stuck/${new Date().toISOString()}/`;
-  const due = sql`now() + make_interval(secs => ${sql.lit(seconds)})`;
   for (const tenantId of await listTenants(db)) {
-    await withTenant(db, tenantId, (transaction) =>
-      sql`
-        insert into outbox (tenant_id, kind, key, payload, next_attempt_at)
-        select tenant_id, 'push_offer', ${key} || id, jsonb_build_object('skuId', id), ${due}
-          from skus where id = any (${[...skuIds]}::uuid[])
-        union all
-        select tenant_id, 'wake_order', ${key} || order_ref, jsonb_build_object('orderRef', order_ref), ${due}
-          from orders where order_ref = any (${[...orderRefs]}::text[])
-      `.execute(transaction),
-    );
+    await withTenant(db, tenantId, async (transaction) => {
+      for (const of of workflowSubjects) {
+        const ids = subjects.filter((subject) => subject.of === of).map(({ id }) => id);
+        if (ids.length === 0) continue;
+        await queueWorkflows(transaction, of, sql`${carried[of].id} = any (${ids}::text[])`, {
+          key,
+          seconds,
+        });
+      }
+    });
   }
 }
 

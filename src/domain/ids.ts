@@ -41,3 +41,12 @@ export type ReservationId = Id<"Reservation">;
 export function asId<Name extends string>(text: string): Id<Name> {
   return text as Id<Name>;
 }
+
+/** What has a workflow of its own that is begun anew from what Postgres knows; also the first part of the workflow's id. */
+export const workflowSubjects = ["order", "sku", "approval", "bulk", "alert"] as const;
+
+export interface WorkflowSubject {
+  readonly of: (typeof workflowSubjects)[number];
+  /** An order's reference, or the row's id. */
+  readonly id: string;
+}

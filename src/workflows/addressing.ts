@@ -1,4 +1,11 @@
-import type { AlertId, ChannelOrderId, ShopId, SkuId } from "../domain/ids.ts";
+import {
+  type AlertId,
+  type ChannelOrderId,
+  type ShopId,
+  type SkuId,
+  type WorkflowSubject,
+  workflowSubjects,
+} from "../domain/ids.ts";
 
 /** Every workflow's id and every task queue's name, built here and nowhere else, from business keys alone. */
 export function orderWorkflowId(shopId: ShopId, orderId: ChannelOrderId): string {
@@ -9,14 +16,11 @@ export function skuWorkflowId(skuId: SkuId): string {
   return `sku/${skuId}`;
 }
 
-/** The order that a workflow carries, as the database names it; null when it carries none. */
-export function orderRefOfWorkflow(workflowId: string): string | null {
-  return workflowId.startsWith("order/") ? workflowId.slice("order/".length) : null;
-}
-
-/** The SKU that a workflow is the entity of; null when it is none. */
-export function skuIdOfWorkflow(workflowId: string): SkuId | null {
-  return workflowId.startsWith("sku/") ? (workflowId.slice("sku/".length) as SkuId) : null;
+/** What a workflow carries, by its id; null when Postgres knows nothing to begin it anew with. */
+export function subjectOfWorkflow(workflowId: string): WorkflowSubject | null {
+  const [prefix, ...rest] = workflowId.split("/");
+  const of = workflowSubjects.find((each) => each === prefix);
+  return of === undefined ? null : { of, id: rest.join("/") };
 }
 
 export function holdWorkflowId(holdId: string): string {

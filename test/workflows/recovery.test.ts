@@ -62,14 +62,14 @@ const tell = () =>
     outboxClasses.workflows,
   );
 
-/** The SKUs that a recovery queued. */
-async function recoveredSkus(): Promise<readonly string[]> {
+/** Ids of what a recovery queued messages of one kind for. */
+async function recovered(kind: "push_offer" | "deliver_alert"): Promise<readonly string[]> {
   const { recoveryId } = await queueRecovery(dispatcherDb);
-  const rows = await database.asSuperuser<{ sku_id: string }>(
-    "select payload ->> 'skuId' as sku_id from outbox where kind = 'push_offer' and key like $1",
-    [`recovery/${recoveryId}/%`],
+  const rows = await database.asSuperuser<{ id: string }>(
+    "select coalesce(payload ->> 'skuId', payload ->> 'alertId') as id from outbox where kind = $1 and key like $2",
+    [kind, `recovery/${recoveryId}/%`],
   );
-  return rows.map((row) => row.sku_id);
+  return rows.map(({ id }) => id);
 }
 
 const setSynced = (skuId: SkuId, status: string, secondsAgo: number) =>
@@ -131,5 +131,33 @@ test("a SKU is pushed again whose last push may not have ended, and no other", a
   await setSynced(lostAfterTold, "synced", 600);
   await setSynced(refused, "failed", 0);
   await setSynced(pushedMeanwhile, "synced", -30);
-  expect([...(await recoveredSkus())].sort()).toEqual([lostAfterTold, refused, pushedMeanwhile].sort());
+  expect([...(await recovered("push_offer"))].sort()).toEqual(
+    [lostAfterTold, refused, pushedMeanwhile].sort(),
+  );
+});
+
+test("an alert that nobody has answered goes on telling people, and so does one with a message to send", async () => {
+  const alertOf = async (state: "open" | "snoozed" | "acknowledged"): Promise<string> => {
+    const skuId = await seedSku(db, shop, 5);
+    const [alert] = await database.asSuperuser<{ id: string }>(
+      `insert into alerts (tenant_id, kind, severity, sku_id, subject_id, state, snoozed_until, acknowledged_at)
+       values ($1, 'drift', 'warning', $2::text::uuid, $2::text, $3::text, case when $3 = 'snoozed' then now() end,
+         case when $3 = 'acknowledged' then now() end) returning id`,
+      [shop.tenantId, skuId, state],
+    );
+    return alert!.id;
+  };
+  const [open, snoozed, answered, withMessage] = [
+    await alertOf("open"),
+    await alertOf("snoozed"),
+    await alertOf("acknowledged"),
+    await alertOf("acknowledged"),
+  ];
+  await database.asSuperuser(
+    "insert into alert_deliveries (tenant_id, alert_id, medium, step, rung) values ($1, $2, 'email', 0, 0)",
+    [shop.tenantId, withMessage],
+  );
+  const told = await recovered("deliver_alert");
+  expect(told).toEqual(expect.arrayContaining([open, snoozed, withMessage]));
+  expect(told).not.toContain(answered);
 });

@@ -1,11 +1,18 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createStockActivities } from "../../src/activities/stock.ts";
+import { openAlerts, resolveAlerts } from "../../src/db/alerts.ts";
+import { type TenantTransaction, withTenant } from "../../src/db/tenant.ts";
 import { asId } from "../../src/domain/ids.ts";
 import type { StockOperation } from "../../src/domain/stock/operation.ts";
 import { outboxClasses, workOffOutbox } from "../../src/intake/outbox.ts";
 import { sweepStuckWorkflows } from "../../src/intake/stuck-workflows.ts";
 import type { SalesChannel } from "../../src/integrations/ports/sales-channel.ts";
-import { orderWorkflowId, skuWorkflowId, taskQueues } from "../../src/workflows/addressing.ts";
+import {
+  alertWorkflowId,
+  orderWorkflowId,
+  skuWorkflowId,
+  taskQueues,
+} from "../../src/workflows/addressing.ts";
 import { offerChanged, type SkuInput } from "../../src/workflows/messages.ts";
 import { adjust } from "../domain/stock/stock-builders.ts";
 import { type DemoShop, orderOf, startDemoShop, stockOfChannelSku } from "../support/demo-shop.ts";
@@ -28,9 +35,12 @@ afterAll(async () => {
 /** Workflows that take a moment's rest before they decide, which shows in their histories. */
 const withTimers = (code: string): string =>
   code.replaceAll(
-    /await (\S+\.inDatabase\.(?:advanceOrder|applyStockBatch)\()/g,
+    /await (\S+\.inDatabase\.(?:advanceAlert|advanceOrder|applyStockBatch)\()/g,
     "await (0,_temporalio_workflow__WEBPACK_IMPORTED_MODULE_0__.condition)(() => false, 5) || await $1",
   );
+
+const within = <Result>(work: (transaction: TenantTransaction) => Promise<Result>) =>
+  withTenant(demo.db, demo.shop.tenantId, work);
 
 async function statesOf(workflowId: string): Promise<readonly string[]> {
   const states: string[] = [];
@@ -77,7 +87,7 @@ test("a push of which no end is heard is begun anew by the entity's next run", a
   await workers.stop();
 });
 
-test("a SKU and an order whose histories do not replay are begun anew, and go on as if nothing had been", async () => {
+test("a SKU, an order and an alert whose histories do not replay are begun anew, and go on as if nothing had been", async () => {
   const [sku] = demo.skus;
   const { skuId: id } = await stockOfChannelSku(demo.db, demo.shop.tenantId, sku!.id);
   const skuId = asId<"Sku">(id);
@@ -100,18 +110,33 @@ test("a SKU and an order whose histories do not replay are begun anew, and go on
   await until("the order has its unit", async () => (await stagesOf())?.[0] === "held");
   // Two at once, so that the entity stays for more.
   await ask(adjust(`${skuId}-a`, 1), adjust(`${skuId}-b`, 1));
+  const alert = { kind: "drift", skuId, subjectId: "listing" } as const;
+  await within((transaction) => openAlerts(transaction, demo.shop.tenantId, [alert]));
+  await workOffOutbox(demo.intake, outboxClasses.alerts);
+  const [opened] = await within((transaction) =>
+    transaction.selectFrom("alerts").where("kind", "=", "drift").select("id").execute(),
+  );
+  const alertRun = alertWorkflowId(asId<"Alert">(opened!.id));
+  await until("the alert waits for an answer", async () => {
+    const { historyLength } = await demo.temporal.client.workflow.getHandle(alertRun).describe();
+    return historyLength > 8;
+  });
   await before.stop();
 
   const workers = await startTestWorkers(demo.temporal, demo.db, demo.channel);
   const asked = ask(adjust(`${skuId}-c`, 1));
   await demo.control("POST", `/_sim/orders/${orderId}/cancel`, {});
   await fetchAndTake(demo.intake, demo.shop, [orderId]);
+  await within((transaction) => resolveAlerts(transaction, demo.shop.tenantId, ["drift"], "listing"));
+  await workOffOutbox(demo.intake, outboxClasses.alerts);
   await until(
-    "both are found and have gone on",
+    "all are found and have gone on",
     async () => {
       await sweepStuckWorkflows(demo.intake);
       await workOffOutbox(demo.intake, outboxClasses.workflows);
-      return (await stagesOf())?.[0] === "cancelled";
+      await workOffOutbox(demo.intake, outboxClasses.alerts);
+      const alertsRuns = await statesOf(alertRun);
+      return alertsRuns.includes("COMPLETED") && (await stagesOf())?.[0] === "cancelled";
     },
     { seconds: 90 },
   );
@@ -120,7 +145,7 @@ test("a SKU and an order whose histories do not replay are begun anew, and go on
     onHand: sku!.available + 3,
     reserved: 0,
   });
-  for (const workflowId of [orderWorkflowId(demo.shop.shopId, orderId), skuWorkflowId(skuId)]) {
+  for (const workflowId of [orderWorkflowId(demo.shop.shopId, orderId), skuWorkflowId(skuId), alertRun]) {
     await until("the old run is ended", async () => (await statesOf(workflowId)).includes("TERMINATED"));
   }
   expect(await sweepStuckWorkflows(demo.intake)).toBe(0);
