@@ -1,6 +1,6 @@
 import { sealAuditRows } from "../src/db/audit-seals.ts";
 import type { Database } from "../src/db/connection.ts";
-import { markHandedOver } from "../src/db/offers.ts";
+import { markHandedOver } from "../src/db/our-numbers.ts";
 import { withTenant } from "../src/db/tenant.ts";
 import { asId, type SkuId, type TenantId } from "../src/domain/ids.ts";
 import { type SeededShop, seedShop, seededWarehouse } from "../test/support/seed.ts";

@@ -10,15 +10,11 @@ import {
 import {
   appendObservations,
   beginComparison,
-  cellKey,
   closePushIntents,
-  forgetNews,
-  getOurNumbers,
-  type Listing,
   type Observation,
-  type OurCell,
-  pageListings,
-} from "../db/offers.ts";
+} from "../db/comparisons.ts";
+import { forgetNews, type Listing, pageListings } from "../db/listings.ts";
+import { cellKey, getOurNumbers, type OurCell } from "../db/our-numbers.ts";
 import { setListingStates } from "../db/sync-status.ts";
 import { appendToOutbox } from "../db/outbox.ts";
 import { type TenantTransaction, withTenant } from "../db/tenant.ts";

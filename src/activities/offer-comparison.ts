@@ -3,14 +3,13 @@ import { closeDrifts } from "../db/drifts.ts";
 import {
   appendObservations,
   beginComparison,
-  cellKey,
   closePushIntents,
-  getOurNumbers,
   type IntendedPush,
-  type Listing,
   type Observation,
   openPushIntents,
-} from "../db/offers.ts";
+} from "../db/comparisons.ts";
+import type { Listing } from "../db/listings.ts";
+import { cellKey, getOurNumbers } from "../db/our-numbers.ts";
 import { setListingStates } from "../db/sync-status.ts";
 import { type TenantTransaction, withTenant } from "../db/tenant.ts";
 import type { TenantId } from "../domain/ids.ts";

@@ -1,5 +1,5 @@
 import { crashPoint } from "../crash-points.ts";
-import { findComparedSince } from "../db/offers.ts";
+import { findComparedSince } from "../db/comparisons.ts";
 import { saveDecision } from "../db/order-decisions.ts";
 import { findChannelTime } from "../db/order-snapshots.ts";
 import { type LockedOrder, lockOrder } from "../db/orders.ts";

@@ -2,7 +2,7 @@ import { sql } from "kysely";
 import type { SkuId, TenantId } from "../domain/ids.ts";
 import { type ListingState, syncStatusOf } from "../domain/stock/offer.ts";
 import { openAlerts, resolveAlerts } from "./alerts.ts";
-import type { Listing } from "./offers.ts";
+import type { Listing } from "./listings.ts";
 import { currentTenant, type TenantTransaction } from "./tenant.ts";
 
 /** A change of the SKUs must be told to their channels. What is worse than to wait for that (failed, drift, paused) stays. */

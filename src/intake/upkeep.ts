@@ -1,7 +1,7 @@
 import { sql } from "kysely";
 import { sealAuditRows, sealMaximum } from "../db/audit-seals.ts";
 import { queueExpiredHolds } from "../db/holds.ts";
-import { handedOverMaximum, markHandedOver } from "../db/offers.ts";
+import { handedOverMaximum, markHandedOver } from "../db/our-numbers.ts";
 import { forgetSettled, forgottenMaximum, retainedTables } from "../db/retention.ts";
 import { listTenants } from "../db/shops.ts";
 import { listSuspectSkus, stopIfCorrupt } from "../db/stock-corruption.ts";

@@ -1,7 +1,7 @@
 import { beforeAll, expect, test } from "vitest";
 import { createOrderActivities } from "../../src/activities/order.ts";
 import type { Database } from "../../src/db/connection.ts";
-import { findListings } from "../../src/db/offers.ts";
+import { findListings } from "../../src/db/listings.ts";
 import { storeSnapshots } from "../../src/db/order-snapshots.ts";
 import { withTenant } from "../../src/db/tenant.ts";
 import { asId, type SkuId } from "../../src/domain/ids.ts";

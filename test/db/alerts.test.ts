@@ -3,7 +3,7 @@ import { lockAlert, planStep } from "../../src/db/alert-deliveries.ts";
 import { type AlertAnswer, answerAlert, openAlert, resolveAlerts } from "../../src/db/alerts.ts";
 import type { Database } from "../../src/db/connection.ts";
 import { applyStockBatch } from "../../src/db/stock.ts";
-import { findListings } from "../../src/db/offers.ts";
+import { findListings } from "../../src/db/listings.ts";
 import { noteListingFailed, setListingStates } from "../../src/db/sync-status.ts";
 import { checkStockAlerts } from "../../src/db/stock-alerts.ts";
 import { type TenantTransaction, withTenant } from "../../src/db/tenant.ts";

@@ -1,13 +1,8 @@
 import { describe, expect, test } from "vitest";
 import type { Database } from "../../src/db/connection.ts";
-import {
-  appendObservations,
-  beginComparison,
-  findComparedSince,
-  findListings,
-  getOurNumbers,
-  markHandedOver,
-} from "../../src/db/offers.ts";
+import { appendObservations, beginComparison, findComparedSince } from "../../src/db/comparisons.ts";
+import { findListings } from "../../src/db/listings.ts";
+import { getOurNumbers, markHandedOver } from "../../src/db/our-numbers.ts";
 import { applyStockBatch } from "../../src/db/stock.ts";
 import { storeSnapshots } from "../../src/db/order-snapshots.ts";
 import { type TenantTransaction, withTenant } from "../../src/db/tenant.ts";

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import type { Database } from "../../src/db/connection.ts";
-import { findListings } from "../../src/db/offers.ts";
+import { findListings } from "../../src/db/listings.ts";
 import { forgetSettled, type RetainedTable } from "../../src/db/retention.ts";
 import { withTenant } from "../../src/db/tenant.ts";
 import { type SeededShop, seedShop, seedSku } from "../support/seed.ts";

@@ -3,7 +3,7 @@ import type { SkuId } from "../../domain/ids.ts";
 import { explainOffer, type KindSum, type LevelNumbers } from "../../domain/stock/explain.ts";
 import type { MovementKind } from "../../domain/stock/movement.ts";
 import type { ChannelNumbers } from "../../domain/stock/offer.ts";
-import { cellKey, getOurNumbers } from "../offers.ts";
+import { cellKey, getOurNumbers } from "../our-numbers.ts";
 import type { TenantTransaction } from "../tenant.ts";
 
 /** Movements that are summed by kind; what was before them is brought forward, so that no history makes this slow. */
