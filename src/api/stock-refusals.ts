@@ -19,7 +19,7 @@ export const stockRefusals: Readonly<Record<StockRefusalReason, string>> = {
   unknown_location: "The product has no stock record at that location.",
   operation_id_reused: "The Idempotency-Key was used for another change: take a new one.",
   poisoned: "The database refused this change; nothing was changed, and engineering is told.",
-  claim_closed: "The claim is closed.",
+  claim_closed: "The hold has ended before it began: choose a later end.",
   nothing_held: "Nothing is held for the claim.",
   already_shipped: "The units have left.",
   not_shipped: "The shipment was never booked.",

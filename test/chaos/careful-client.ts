@@ -23,6 +23,8 @@ export interface Adjustment extends CarefulRequest {
 export interface CarefulClient {
   readonly adjustments: readonly Adjustment[];
   readonly cancellations: readonly CarefulRequest[];
+  /** All other writes. */
+  readonly others: readonly CarefulRequest[];
   /** Begins and returns; it goes on until it is answered or the client gives up. */
   adjust(skuId: string, quantity: number): void;
   cancel(orderId: string): void;
@@ -47,6 +49,7 @@ export function createCarefulClient(
 ): CarefulClient {
   const adjustments: Adjustment[] = [];
   const cancellations: CarefulRequest[] = [];
+  const others: CarefulRequest[] = [];
   const underWay = new Set<Promise<void>>();
   const tokens = new Map<string, string>();
   let made = 0;
@@ -116,6 +119,7 @@ export function createCarefulClient(
   return {
     adjustments,
     cancellations,
+    others,
     adjust(skuId, quantity) {
       const body = { quantity, reason: "counted anew" };
       const request = newRequest(`/api/inventory/products/${skuId}/adjust`, body);
@@ -126,7 +130,7 @@ export function createCarefulClient(
       cancellations.push(begin(request));
     },
     ask(route, body, as) {
-      begin(newRequest(route, body), as);
+      others.push(begin(newRequest(route, body), as));
     },
     async untilAnswered(seconds) {
       const all = Promise.all(underWay);

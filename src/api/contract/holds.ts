@@ -7,12 +7,11 @@ const holdDaysMaximum = 90;
 export const holdBody = z.strictObject({
   quantity: unitsSchema,
   expires_at: timeSchema
-    .refine((time) => Date.parse(time) > Date.now(), "must be in the future")
     .refine(
       (time) => Date.parse(time) < Date.now() + holdDaysMaximum * 86_400_000,
       `must be within ${holdDaysMaximum} days`,
     )
-    .describe("When the hold ends by itself"),
+    .describe("When the hold ends by itself; 409 when that has passed"),
   reason: reasonSchema,
   location_id: uuidSchema.optional().describe("From where; from any location when left out"),
 });

@@ -2,7 +2,7 @@ import type { FastifyPluginCallbackZod } from "fastify-type-provider-zod";
 import { findClaimSku } from "../../db/read-models/claims.ts";
 import { withTenant } from "../../db/tenant.ts";
 import { largeChangeUnits } from "../../domain/approval/decide.ts";
-import { asId } from "../../domain/ids.ts";
+import { asId, type SkuId, type TenantId } from "../../domain/ids.ts";
 import { holdClaim, reservationIdOf } from "../../domain/stock/operation.ts";
 import type { Session } from "../auth/access-tokens.ts";
 import { idempotencyHeaders, idParameters } from "../contract/common.ts";
@@ -60,6 +60,8 @@ function addHoldStock(app: RouteApp, dependencies: HoldDependencies): void {
       await getSku(db, session.tenantId, skuId);
       return await answerOnce(db, request, reply, holdAnswer, async (effectId) => {
         const holdId = uuidOf(effectId);
+        // Sent again after its end it is told what was done, if it was; what was not done by then must not be done any more.
+        if (Date.parse(expiresAt) <= Date.now()) await endHold(dependencies, session.tenantId, skuId, holdId);
         const { available_stock } = await changeStock(dependencies, session.tenantId, skuId, {
           kind: "hold",
           holdId,
@@ -111,6 +113,16 @@ function addReleaseHold(app: RouteApp, dependencies: HoldDependencies): void {
       });
     },
   );
+}
+
+async function endHold(
+  dependencies: HoldDependencies,
+  tenantId: TenantId,
+  skuId: SkuId,
+  holdId: string,
+): Promise<void> {
+  const claim = holdClaim(holdId);
+  await askSku(dependencies, tenantId, skuId, { kind: "release", claim, reason: "The hold has expired" });
 }
 
 /** A hold changes no stock, so there is nothing that could wait for an approval. */
