@@ -112,6 +112,16 @@ export async function answerAlert(
     .forUpdate()
     .executeTakeFirst();
   if (alert === undefined) return null;
+  const key = `${alertId}/${effectId}`.slice(0, 400);
+  const said = await transaction
+    .selectFrom("outbox")
+    .where("tenant_id", "=", tenantId)
+    .where("kind", "=", "deliver_alert")
+    .where("key", "=", key)
+    .select("id")
+    .executeTakeFirst();
+  // Whatever has become of it since: other people may have answered, or the snooze may be over.
+  if (said !== undefined) return alert.state as AlertState;
   const refusal = answer.event === "snooze" ? refuseSnooze(answer.until, alert.now) : null;
   if (refusal !== null) return refusal;
   const next = nextState(alert.state as AlertState, answer.event satisfies AlertEvent);
@@ -130,8 +140,6 @@ export async function answerAlert(
     })
     .where("id", "=", alertId)
     .execute();
-  await appendToOutbox(transaction, tenantId, [
-    { kind: "deliver_alert", key: `${alertId}/${effectId}`.slice(0, 400), payload: { alertId } },
-  ]);
+  await appendToOutbox(transaction, tenantId, [{ kind: "deliver_alert", key, payload: { alertId } }]);
   return next;
 }

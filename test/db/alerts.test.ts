@@ -13,6 +13,7 @@ import { asId, type SkuId, type UserId } from "../../src/domain/ids.ts";
 import type { StockOperation } from "../../src/domain/stock/operation.ts";
 import { adjust, claim, reserve } from "../domain/stock/stock-builders.ts";
 import { type SeededShop, seedShop, seedSku } from "../support/seed.ts";
+import { until } from "../support/until.ts";
 import { useTestDatabase } from "../support/use-test-database.ts";
 
 let db: Database;
@@ -94,11 +95,10 @@ async function alertIdOf(skuId: SkuId) {
 }
 
 let answers = 0;
-async function say(skuId: SkuId, answer: AlertAnswer) {
-  answers += 1;
+async function say(skuId: SkuId, answer: AlertAnswer, effectId = `effect-${(answers += 1)}`) {
   const alertId = await alertIdOf(skuId);
   return await inShop((transaction) =>
-    answerAlert(transaction, shop.tenantId, alertId, answer, anna, `effect-${answers}`),
+    answerAlert(transaction, shop.tenantId, alertId, answer, anna, effectId),
   );
 }
 
@@ -234,6 +234,19 @@ describe("what a person says of an alert", () => {
     expect(await say(skuId, { event: "snooze", until: far })).toMatchObject({ refused: "snooze_too_long" });
     await say(skuId, { event: "resolve" });
     expect(await say(skuId, { event: "acknowledge" })).toMatchObject({ refused: "already_resolved" });
+  });
+
+  test("said again by the same request changes nothing, whatever others have said meanwhile", async () => {
+    const skuId = await seedSku(db, shop, 11);
+    await bringTo(skuId, 9);
+    const end = new Date(Date.now() + 300).toISOString();
+    expect(await say(skuId, { event: "snooze", until: end }, "lost answer")).toBe("snoozed");
+    await say(skuId, { event: "acknowledge" });
+    const told = await messagesOf(skuId);
+    expect(await say(skuId, { event: "snooze", until: end }, "lost answer")).toBe("acknowledged");
+    await until("the snooze would be over", () => Date.now() > Date.parse(end));
+    expect(await say(skuId, { event: "snooze", until: end }, "lost answer")).toBe("acknowledged");
+    expect(await messagesOf(skuId)).toBe(told);
   });
 
   test("resolves no condition: below the line no second alert is opened until it was above the margin", async () => {
