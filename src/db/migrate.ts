@@ -23,6 +23,7 @@ import { up as stoppedWithDebt } from "./migrations/0020-stopped-with-debt.ts";
 import { up as stockNews } from "./migrations/0021-stock-news.ts";
 import { up as handedOver } from "./migrations/0022-handed-over.ts";
 import { up as keptForATime } from "./migrations/0023-kept-for-a-time.ts";
+import { up as rankedAt } from "./migrations/0024-ranked-at.ts";
 
 /** Every migration, in order. Forward only: a mistake is mended by the next one. */
 const migrations: Readonly<Record<string, Migration>> = {
@@ -49,6 +50,7 @@ const migrations: Readonly<Record<string, Migration>> = {
   "0021-stock-news": { up: stockNews },
   "0022-handed-over": { up: handedOver },
   "0023-kept-for-a-time": { up: keptForATime },
+  "0024-ranked-at": { up: rankedAt },
 };
 
 /** Names of all migrations: what a database of this version has. */

@@ -490,6 +490,7 @@ export interface Shortages {
   ordered_at: string;
   paid_at: string | null;
   quantity: number;
+  ranked_at: Generated<string | null>;
   reservation_id: string;
   resolved_at: string | null;
   sku_id: string;

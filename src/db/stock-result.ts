@@ -258,7 +258,8 @@ async function saveWaiting(
     from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb)
       as given (reservation_id text, order_ref text, line_id text, generation integer, quantity integer,
         location_id uuid, paid_at timestamptz, ordered_at timestamptz)
-    on conflict (tenant_id, reservation_id) do update set paid_at = excluded.paid_at
+    on conflict (tenant_id, reservation_id) do update set paid_at = excluded.paid_at,
+      ranked_at = case when shortages.paid_at is distinct from excluded.paid_at then clock_timestamp() else shortages.ranked_at end
   `.execute(transaction);
 }
 

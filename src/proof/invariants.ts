@@ -296,7 +296,8 @@ export const invariants: readonly Invariant[] = [
       ), sizes as (
         select distinct tenant_id, sku_id, location_id, quantity from waiting
       ), turns as (
-        select tenant_id, reservation_id, sku_id, location_id, quantity, order_ref, paid_at, created_at, null as resolved_at
+        select tenant_id, reservation_id, sku_id, location_id, quantity, order_ref, paid_at,
+          greatest(created_at, coalesce(ranked_at, paid_at + interval '${youngSeconds} seconds')) as ranked_at, null as resolved_at
         from waiting
         union all
         -- Who was served fewer units than somebody wants has taken nothing from him.
@@ -307,23 +308,23 @@ export const invariants: readonly Invariant[] = [
           and served.state = 'served'
       ), passed as (
         select *, max(resolved_at) over (partition by tenant_id, sku_id, location_id, quantity
-          order by paid_at desc, resolved_at nulls first rows unbounded preceding) as later_served_at
+          order by paid_at desc nulls first, resolved_at nulls first rows unbounded preceding) as later_served_at
         from turns
       )
       select sku.code as subject, null as delta,
-        format('%s (paid %s) waits since %s, %s (paid %s) was served from the queue', waiting.order_ref, waiting.paid_at,
-          waiting.created_at, served.order_ref, served.paid_at) as explanation, false as under_way
+        format('%s (paid %s) has its turn since %s, %s (%s) was served from the queue', waiting.order_ref, waiting.paid_at,
+          waiting.ranked_at, served.order_ref, coalesce('paid ' || served.paid_at, 'not paid')) as explanation, false as under_way
       from passed waiting
       join skus sku on sku.tenant_id = waiting.tenant_id and sku.id = waiting.sku_id
       cross join lateral (
         select order_ref, paid_at from shortages served
         where served.tenant_id = waiting.tenant_id and served.sku_id = waiting.sku_id and served.state = 'served'
           and served.location_id is not distinct from waiting.location_id and served.quantity >= waiting.quantity
-          and served.paid_at > waiting.paid_at and served.resolved_at = waiting.later_served_at limit 1
+          and (served.paid_at is null or served.paid_at > waiting.paid_at)
+          and served.resolved_at = waiting.later_served_at limit 1
       ) served
-      where waiting.reservation_id is not null and waiting.later_served_at > waiting.created_at
-        -- An order that was unpaid when the other was served had a lower turn then.
-        and waiting.later_served_at > waiting.paid_at + interval '${youngSeconds} seconds'`,
+      -- An order that was not known as paid when the other was served had a lower turn then.
+      where waiting.reservation_id is not null and waiting.later_served_at > waiting.ranked_at`,
   },
   {
     name: "every accepted webhook of a known shop was worked off or says why not",

@@ -26,6 +26,8 @@ interface Turn {
   /** Minutes; null: not paid. */
   readonly paidAt: number | null;
   readonly cameAt: number;
+  /** When its payment was known, if that was later. */
+  readonly rankedAt: number;
   /** Null: waits. */
   readonly servedAt: number | null;
 }
@@ -36,22 +38,22 @@ const turn: fc.Arbitrary<Turn> = fc.record({
   anywhere: fc.boolean(),
   paidAt: fc.option(minute),
   cameAt: minute,
+  rankedAt: minute,
   servedAt: fc.option(minute, { freq: 2 }),
 });
 
-/** Names of those who wait although somebody who paid later was served at least as much, after they had come and paid. */
+/** Names of those who paid and wait although somebody who paid later, or has not, was served at least as much, when their payment was known. */
 function passedOver(turns: readonly Turn[]): readonly string[] {
   return turns.flatMap((waiting, index) => {
-    const { paidAt, cameAt, servedAt } = waiting;
+    const { paidAt, cameAt, rankedAt, servedAt } = waiting;
     if (servedAt !== null || paidAt === null) return [];
     const isPassed = turns.some(
       (served) =>
         served.servedAt !== null &&
-        served.paidAt !== null &&
         served.anywhere === waiting.anywhere &&
         served.quantity >= waiting.quantity &&
-        served.paidAt > paidAt &&
-        served.servedAt > Math.max(cameAt, paidAt),
+        (served.paidAt === null || served.paidAt > paidAt) &&
+        served.servedAt > Math.max(cameAt, rankedAt),
     );
     return isPassed ? [`order-${index}`] : [];
   });
@@ -61,13 +63,13 @@ async function store(skuId: SkuId, turns: readonly Turn[]): Promise<void> {
   const rows = turns.map((each, index) => ({ ...each, name: `order-${index}` }));
   await database.asSuperuser(
     `insert into shortages (tenant_id, reservation_id, sku_id, order_ref, line_id, generation, quantity, location_id, paid_at,
-       ordered_at, state, created_at, resolved_at)
+       ordered_at, state, created_at, ranked_at, resolved_at)
      select $1, $2::text || name, $2::text::uuid, name, '1', 1, quantity, case when not anywhere then $3::uuid end,
        at + paid * interval '1 minute', at, case when served is null then 'waiting' else 'served' end,
-       at + came * interval '1 minute', at + served * interval '1 minute'
+       at + came * interval '1 minute', at + ranked * interval '1 minute', at + served * interval '1 minute'
      from jsonb_to_recordset($4::jsonb) as given (name text, quantity integer, anywhere boolean, "paidAt" integer, "cameAt" integer,
-       "servedAt" integer)
-     cross join lateral (select "paidAt" as paid, "cameAt" as came, "servedAt" as served, timestamptz '2026-01-01' as at) as times`,
+       "rankedAt" integer, "servedAt" integer)
+     cross join lateral (select "paidAt" as paid, "cameAt" as came, "rankedAt" as ranked, "servedAt" as served, timestamptz '2026-01-01' as at) as times`,
     [shop.tenantId, skuId, shop.locationId, JSON.stringify(rows)],
   );
 }
@@ -87,6 +89,6 @@ test("who waits although a later payment was served is found, and nobody else", 
         "update shortages set state = 'withdrawn', resolved_at = now() where state = 'waiting'",
       );
     }),
-    { numRuns: 60 },
+    { numRuns: 150 },
   );
 });

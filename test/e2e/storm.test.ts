@@ -202,14 +202,14 @@ async function recovered(): Promise<number> {
   return rows[0]!.total;
 }
 
-/** Served from the queue while somebody who paid earlier, and waited already, was passed over. */
+/** Served from the queue while somebody who paid earlier, and whose payment the queue knew of already, was passed over. */
 async function servedOutOfTurn(): Promise<readonly object[]> {
   const { rows } = await sql<{ served: string; passed_over: string }>`
     select served.order_ref as served, waiting.order_ref as passed_over
     from shortages served
     join shortages waiting
       on waiting.tenant_id = served.tenant_id and waiting.sku_id = served.sku_id
-     and waiting.created_at < served.resolved_at
+     and waiting.ranked_at < served.resolved_at
      and (waiting.resolved_at is null or waiting.resolved_at > served.resolved_at)
     where served.state = 'served' and waiting.paid_at < served.paid_at
     limit 20`.execute(db);
