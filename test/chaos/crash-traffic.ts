@@ -72,6 +72,19 @@ export async function createCrashTraffic(stack: ChaosStack, client: CarefulClien
     );
     await setThreshold(10_000);
     client.adjust(sku, 1);
+    // Ended at once it would be over before anybody is told. Who dies meanwhile tells nobody.
+    await until(
+      "a mail of the alert is on its way",
+      async () =>
+        (
+          await stack.sql(
+            `select 1 from alert_deliveries as delivery join alerts as alert on alert.id = delivery.alert_id
+             where alert.sku_id = $1 and delivery.medium = 'email' and delivery.attempts > 0`,
+            [sku],
+          )
+        ).length > 0,
+      { seconds: 4 },
+    ).catch(() => undefined);
     await setThreshold(0);
   };
 
