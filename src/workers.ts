@@ -88,10 +88,10 @@ export async function startWorkers(options: WorkersOptions): Promise<RunningWork
   const workflows = {
     ...shared,
     workflowBundle: bundle,
-    // A killed worker's sticky queue holds its workflows up for this long, and those who ask them once more: 5 s made recovery
-    // slow. Shorter is worse in a rush: while tasks wait in a sticky queue, the SDK (1.24) asks for those of the common one by a
-    // single poll. When everything was busy for two seconds, tasks that had waited that long went there, and stayed for half a minute.
-    stickyQueueScheduleToStartTimeout: "3s",
+    // A killed worker's sticky queue holds its workflows up for this long, which speaks against the default of 10 s. Shorter is worse
+    // in a rush: while tasks wait in a sticky queue, the SDK (1.24) asks for those of the common one by a single poll. When everything
+    // was busy for two or three seconds, tasks that had waited that long went there, and stayed for half a minute.
+    stickyQueueScheduleToStartTimeout: "5s",
     // As many polls for new orders, and entities that were not asked for a while, as for those that are cached.
     maxConcurrentWorkflowTaskPolls: 20,
     nonStickyToStickyPollRatio: 0.5,
