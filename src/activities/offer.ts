@@ -27,7 +27,7 @@ const skusPerPushMaximum = 100;
  * fewer calls and everything slower, since what is read together is decided together, under the locks of all its SKUs.
  */
 const lingerMilliseconds = 5;
-/** Nobody sees a number sooner because it is read back sooner: these wait for company, and go as a third of the calls. */
+/** Nobody sees a number sooner because it is read back sooner: these wait for company. */
 const readBackLingerMilliseconds = 200;
 /** Calls of one shop under way: one that gets no answer for ten seconds must not hold up everybody else's. */
 const readsAtOnce = 8;

@@ -42,7 +42,10 @@ const turn: fc.Arbitrary<Turn> = fc.record({
   servedAt: fc.option(minute, { freq: 2 }),
 });
 
-/** Names of those who paid and wait although somebody who paid later, or has not, was served at least as much, when their payment was known. */
+/**
+ * Names of those who have paid and wait although somebody who paid later, or has not, was served at least as much when their
+ * payment was known.
+ */
 function passedOver(turns: readonly Turn[]): readonly string[] {
   return turns.flatMap((waiting, index) => {
     const { paidAt, cameAt, rankedAt, servedAt } = waiting;
