@@ -27,6 +27,9 @@ interface Caused {
   readonly delta: number;
 }
 
+/** A pass over sales tells the time of a change before it commits: longer than one takes. */
+const bufferPassMilliseconds = 2_000;
+
 /**
  * How long each listing has shown the wrong number after what made it wrong. What it should show comes from our ledger, what it
  * does show from the simulator's own books.
@@ -42,7 +45,7 @@ export async function measureCauses(
   until: number,
 ): Promise<readonly MeasuredCause[]> {
   const causes = [...(await movementsSince(stack, since)), ...(await buffersSince(stack, since))]
-    .filter(({ at }) => at <= until)
+    .filter(({ kind, at }) => kind !== "buffer" || at <= until - bufferPassMilliseconds)
     .sort((one, other) => one.at - other.at);
   const measured: MeasuredCause[] = [];
   const never: Omit<MeasuredCause, "delay">[] = [];

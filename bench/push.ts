@@ -39,8 +39,8 @@ async function measure(
   await runTraffic(stack, shops, trafficSeconds, seed);
   const minutes = (Date.now() - since) / 60_000;
   const calls = (await callsOf(shops)) - callsBefore;
-  await untilSettled(stack, 120);
-  const causes = await measureCauses(stack, shops, since, Date.now());
+  const settledAt = await untilSettled(stack, 120);
+  const causes = await measureCauses(stack, shops, since, settledAt);
   // What is kept back for the other shop follows from sales, after seconds: it is told apart.
   const kinds: readonly (CauseKind | "every cause")[] = ["every cause", "change", "sale elsewhere", "buffer"];
   return [

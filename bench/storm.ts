@@ -90,8 +90,8 @@ async function measure(stack: BenchStack, shops: TwoShops, course: Course, seed:
     sample(ended + afterSeconds * 1_000),
   ]);
   await misbehave(shops, {});
-  await untilSettled(stack, 300);
-  const causes = await measureCauses(stack, shops, since, Date.now());
+  const settledAt = await untilSettled(stack, 300);
+  const causes = await measureCauses(stack, shops, since, settledAt);
   const late = causes
     .filter(({ at, delay }) => at <= ended && at + delay > ended)
     .map(({ at, delay }) => (at + delay - ended) / 1_000);

@@ -204,12 +204,15 @@ export async function changeStock(
 /**
  * Waits until all news that have come are taken in and every listing shows what it should. News whose webhook was answered too
  * late come again after minutes, and are nothing that is on its way here.
+ *
+ * @returns milliseconds since the epoch: all that was committed until then has been made good.
  */
-export async function untilSettled(stack: BenchStack, seconds: number): Promise<void> {
-  await until(
+export async function untilSettled(stack: BenchStack, seconds: number): Promise<number> {
+  return await until(
     "all news are taken in and every listing is right",
     async () => {
       await pause(200);
+      const began = Date.now();
       const [left] = await stack.query<{ orders: number; listings: number; pushes: number }>(
         `select (select count(*)::integer from orders where handled_version < snapshot_version) as orders,
            (select count(*)::integer from listings where sync_status <> 'synced') as listings,
@@ -217,7 +220,7 @@ export async function untilSettled(stack: BenchStack, seconds: number): Promise<
       );
       if (left === undefined || left.orders + left.listings + left.pushes > 0)
         throw new Error(JSON.stringify(left));
-      return true;
+      return began;
     },
     { seconds },
   );
