@@ -92,8 +92,8 @@ export async function startWorkers(options: WorkersOptions): Promise<RunningWork
     // in a rush: while tasks wait in a sticky queue, the SDK (1.24) asks for those of the common one by a single poll. When everything
     // was busy for two or three seconds, tasks that had waited that long went there, and stayed for half a minute.
     stickyQueueScheduleToStartTimeout: "5s",
-    // As many polls for new orders, and entities that were not asked for a while, as for those that are cached.
-    maxConcurrentWorkflowTaskPolls: 20,
+    // Half of the ten polls for new orders, and entities that were not asked for a while. More polls make a rush worse: what waits in
+    // a queue of the server gathers requests, and goes as one task.
     nonStickyToStickyPollRatio: 0.5,
   } as const;
   const [orders, inventory, tiktok, notifications, bulk] = await Promise.all([
