@@ -76,6 +76,11 @@ function serverArguments(options: EmbeddedTemporalOptions): string[] {
     ...ui,
     // A tenant's burst must not starve the others: priority works by itself, fairness keys have to be switched on.
     ...["--dynamic-config-value", "matching.enableFairness=true"],
+    // What has been worked off stays in the lists that are looked through for each new task until it is acknowledged.
+    ...["transfer", "timer", "visibility"].flatMap((queue) => [
+      "--dynamic-config-value",
+      `history.${queue}ProcessorUpdateAckInterval="5s"`,
+    ]),
     // The server tells of a run whose tasks have failed so often in a row (`src/intake/stuck-workflows.ts`).
     ...["--dynamic-config-value", "system.numConsecutiveWorkflowTaskProblemsToTriggerSearchAttribute=2"],
     ...options.searchAttributes.flatMap(({ name, type }) => [
