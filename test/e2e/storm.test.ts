@@ -108,7 +108,7 @@ test("through a storm of faults a burst ends as it does in calm, and what was lo
   await until("the raise is given out", async () => (await units()).taken === held, {
     seconds: settleSeconds,
   });
-  await untilAllAgree();
+  await untilAllAgree(size.orders - held);
   expect(await units()).toEqual({ taken: held, short: size.orders - held });
   expect(await servedOutOfTurn()).toEqual([]);
   await expectNothingTwice();
@@ -153,8 +153,11 @@ const summaries: Readonly<Record<string, readonly string[]>> = {
   CANCELLED: ["cancelled"],
 };
 
-/** Waits until every order of the channel's is known here and in the state that follows from the channel's. */
-async function untilAllAgree(): Promise<void> {
+/**
+ * Waits until every order of the channel's is known here and in the state that follows from the channel's: so many wait for
+ * stock, and all others have arrived.
+ */
+async function untilAllAgree(waitForStock: number): Promise<void> {
   await until(
     "no order of the channel's is unknown or in another state here",
     async () => {
@@ -168,12 +171,12 @@ async function untilAllAgree(): Promise<void> {
       const astray = booked.filter(
         ({ orderId, status }) => summaries[status]?.includes(ours.get(orderId) ?? "unknown") !== true,
       );
-      const settled = booked.every(({ status }) =>
-        ["AWAITING_SHIPMENT", "DELIVERED", "COMPLETED"].includes(status),
-      );
+      const arrived = booked.filter(({ status }) => ["DELIVERED", "COMPLETED"].includes(status)).length;
+      const waiting = booked.filter(({ status }) => status === "AWAITING_SHIPMENT").length;
+      const settled = waiting === waitForStock && arrived === size.orders - waitForStock;
       if (booked.length !== size.orders || ours.size !== size.orders || astray.length > 0 || !settled) {
         throw new Error(
-          `${booked.length} there, ${ours.size} here, settled: ${settled}, astray: ${JSON.stringify(astray.slice(0, 3))}`,
+          `${booked.length} there, ${ours.size} here, ${arrived} arrived, ${waiting} wait, astray: ${JSON.stringify(astray.slice(0, 3))}`,
         );
       }
       return true;
