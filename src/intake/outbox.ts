@@ -1,4 +1,3 @@
-import type { SearchAttributePair } from "@temporalio/common";
 import pMap from "p-map";
 import { crashPoint } from "../crash-points.ts";
 import {
@@ -12,34 +11,14 @@ import { appendTracking, saveDocument } from "../db/packages.ts";
 import { checkStockAlerts } from "../db/stock-alerts.ts";
 import { withTenant } from "../db/tenant.ts";
 import { unreachable } from "../domain/assert.ts";
-import { type AlertId, asId, type ChannelOrderId, type ShopId, type TenantId } from "../domain/ids.ts";
+import { asId, type ChannelOrderId, type ShopId, type TenantId } from "../domain/ids.ts";
 import { ChannelFailure } from "../integrations/ports/failure.ts";
 import type { ShopKey } from "../integrations/ports/sales-channel.ts";
-import {
-  alertWorkflowId,
-  holdWorkflowId,
-  approvalWorkflowId,
-  bulkWorkflowId,
-  newsSyncWorkflowId,
-  priorities,
-  skuWorkflowId,
-  taskQueues,
-} from "../workflows/addressing.ts";
-import {
-  type AlertInput,
-  alertNews,
-  type HoldInput,
-  type InventorySyncInput,
-  type ApprovalInput,
-  type BulkInput,
-  offerChanged,
-  searchAttributes,
-  type SkuInput,
-} from "../workflows/messages.ts";
 import type { IntakeDependencies } from "./dependencies.ts";
 import { ShopPauses } from "./shop-pauses.ts";
 import { stopCorruptSku } from "./upkeep.ts";
 import { tellOrder } from "./take-orders.ts";
+import { start, startingOf, tellAlert, tellSku } from "./workflow-starts.ts";
 
 /**
  * Messages to workflows go first. So few at once that they are worked off as fast as they are told: what a recovery has to
@@ -222,129 +201,4 @@ function orderOf(
   const separator = orderRef.indexOf("/");
   const shopId: ShopId = asId<"Shop">(orderRef.slice(0, separator));
   return { shop: { tenantId, shopId }, orderId: asId<"ChannelOrder">(orderRef.slice(separator + 1)) };
-}
-
-type StartingMessage = Extract<
-  ClaimedMessage,
-  { readonly kind: "look_at_news" | "begin_hold" | "start_approval" | "start_bulk" }
->;
-
-/** A workflow that a message starts. */
-interface Starting {
-  readonly workflow: string;
-  readonly workflowId: string;
-  readonly input: InventorySyncInput | HoldInput | ApprovalInput | BulkInput;
-  readonly summary: string;
-  readonly attribute?: SearchAttributePair;
-  /** Absent: with those who wait for an answer. */
-  readonly priority?: number;
-}
-
-function startingOf({ tenantId, ...message }: StartingMessage): Starting {
-  switch (message.kind) {
-    case "look_at_news": {
-      const shopId = asId<"Shop">(message.payload.shopId);
-      return {
-        workflow: "tiktokInventorySync",
-        workflowId: newsSyncWorkflowId(shopId, message.payload.window),
-        input: { tenantId, shopId, withNews: true },
-        summary: "Numbers that somebody else has changed",
-        attribute: { key: searchAttributes.shop, value: shopId },
-        priority: priorities.schedules,
-      };
-    }
-    case "begin_hold": {
-      const { skuId, holdId, expiresAt } = message.payload;
-      return {
-        workflow: "stockHold",
-        workflowId: holdWorkflowId(holdId),
-        input: { tenantId, skuId: asId<"Sku">(skuId), holdId, expiresAt },
-        summary: `Hold of SKU ${skuId}`,
-        attribute: { key: searchAttributes.sku, value: skuId },
-      };
-    }
-    case "start_approval": {
-      const { approvalId } = message.payload;
-      return {
-        workflow: "stockApproval",
-        workflowId: approvalWorkflowId(approvalId),
-        input: { tenantId, approvalId },
-        summary: `Approval ${approvalId}`,
-        priority: priorities.schedules,
-      };
-    }
-    case "start_bulk": {
-      const { bulkId } = message.payload;
-      return {
-        workflow: "bulkOperation",
-        workflowId: bulkWorkflowId(bulkId),
-        input: { tenantId, bulkId },
-        summary: `Bulk operation ${bulkId}`,
-        priority: priorities.bulk,
-      };
-    }
-    default:
-      return unreachable(message);
-  }
-}
-
-/** One that runs is left to run; one that has ended looks once more and ends again. */
-async function start(
-  { client, queuePrefix }: IntakeDependencies,
-  { workflow, workflowId, input, summary, attribute, priority }: Starting,
-): Promise<void> {
-  await client.workflow.start(workflow, {
-    workflowId,
-    taskQueue: taskQueues(queuePrefix).orders,
-    args: [{ ...input, ...(queuePrefix === "" ? {} : { queuePrefix }) }],
-    workflowIdConflictPolicy: "USE_EXISTING",
-    staticSummary: summary,
-    ...(attribute === undefined ? {} : { typedSearchAttributes: [attribute] }),
-    ...(priority === undefined ? {} : { priority: { priorityKey: priority, fairnessKey: input.tenantId } }),
-  });
-}
-
-async function tellSku(
-  { client, queuePrefix }: IntakeDependencies,
-  tenantId: TenantId,
-  skuId: string,
-  causedAt: string,
-): Promise<void> {
-  const input: SkuInput = {
-    tenantId,
-    skuId: asId<"Sku">(skuId),
-    // Read only by an entity that this starts: nobody knows how the one before it ended.
-    queueMayRemain: true,
-    ...(queuePrefix === "" ? {} : { queuePrefix }),
-  };
-  await client.workflow.signalWithStart("skuInventory", {
-    workflowId: skuWorkflowId(input.skuId),
-    taskQueue: taskQueues(queuePrefix).inventory,
-    args: [input],
-    signal: offerChanged,
-    signalArgs: [{ causedAt }],
-    typedSearchAttributes: [{ key: searchAttributes.sku, value: skuId }],
-  });
-}
-
-async function tellAlert(
-  { client, queuePrefix, timeScale }: IntakeDependencies,
-  tenantId: TenantId,
-  alertId: AlertId,
-): Promise<void> {
-  const input: AlertInput = {
-    tenantId,
-    alertId,
-    ...(queuePrefix === "" ? {} : { queuePrefix }),
-    ...(timeScale === 1 ? {} : { timeScale }),
-  };
-  await client.workflow.signalWithStart("alertDelivery", {
-    workflowId: alertWorkflowId(alertId),
-    taskQueue: taskQueues(queuePrefix).orders,
-    args: [input],
-    signal: alertNews,
-    signalArgs: [],
-    staticSummary: `Alert ${alertId}`,
-    priority: { priorityKey: priorities.schedules, fairnessKey: tenantId },
-  });
 }

@@ -6,7 +6,8 @@ import type { DB } from "../db/schema.generated.ts";
 import { readChannelBooks } from "./channel-books.ts";
 import { compareWithChannels } from "./compare-with-channel.ts";
 import { type CheckResult, type Finding, resultOf } from "./finding.ts";
-import { type Invariant, invariants } from "./invariants.ts";
+import type { Invariant } from "./invariant.ts";
+import { invariants } from "./invariants.ts";
 
 export interface ProofOptions {
   /** Acts as `cf_report`: sees every tenant, changes nothing. */
