@@ -3,7 +3,7 @@ import type { ActivityDependencies } from "./dependencies.ts";
 import { createInventorySyncActivities } from "./inventory-sync.ts";
 import { createApprovalActivities } from "./approval.ts";
 import { createBulkActivities } from "./bulk.ts";
-import { createOfferActivities } from "./offer.ts";
+import { createOffers } from "./offer.ts";
 import { createOrderActivities } from "./order.ts";
 import { createOrderSyncActivities } from "./order-sync.ts";
 import { createProofActivities } from "./proof.ts";
@@ -15,12 +15,13 @@ export type Activities = ReturnType<typeof createActivities>;
 
 /** Everything that workflows may call. Each Worker registers all of them; the task queues decide who runs what. */
 export function createActivities(dependencies: ActivityDependencies) {
-  const stock = createStockActivities(dependencies);
+  const offers = createOffers(dependencies);
+  const stock = createStockActivities(dependencies, offers.beginPush);
   return {
     ...createOrderActivities(dependencies, stock.requestStock),
     ...stock,
     ...createShipmentActivities(dependencies),
-    ...createOfferActivities(dependencies),
+    ...offers.activities,
     ...createInventorySyncActivities(dependencies),
     ...createOrderSyncActivities(dependencies),
     ...createAlertActivities(dependencies),

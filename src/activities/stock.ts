@@ -22,16 +22,18 @@ const updateBytesMaximum = 256 * 1024;
 /** SKUs of which is remembered that they were asked; one that falls out only has its entity started once more. */
 const rememberedMaximum = 10_000;
 
-/** What the entity learns of a batch; one that an earlier version has applied named no causes. */
-type AppliedBatch = Omit<StockBatchOutcome, "poisoned" | "pushCauses"> &
-  Partial<Pick<StockBatchOutcome, "pushCauses">>;
+/** What the entity learns of a batch. */
+interface AppliedBatch extends Pick<StockBatchOutcome, "answers" | "queueRemains"> {
+  /** Told by earlier versions, which left the push to the entity. */
+  readonly offerChanged?: boolean;
+  readonly pushCauses?: readonly string[];
+}
 
-export function createStockActivities({
-  db,
-  client,
-  logger,
-  queuePrefix,
-}: Pick<ActivityDependencies, "db" | "client" | "logger" | "queuePrefix">) {
+/** @param beginPush begins to push what a batch has changed (`createOffers`); without it all pushes wait for their messages. */
+export function createStockActivities(
+  { db, client, logger, queuePrefix }: Pick<ActivityDependencies, "db" | "client" | "logger" | "queuePrefix">,
+  beginPush?: (tenantId: TenantId, skuId: SkuId, causes: readonly string[]) => void,
+) {
   const askedLately = new LRUCache<string, true>({ max: rememberedMaximum, ttl: entityIdleMilliseconds });
   const ask = createCoalescer<{ tenantId: TenantId; operation: StockOperation }, StockAnswer>({
     itemsMaximum: operationsPerUpdateMaximum,
@@ -80,27 +82,26 @@ export function createStockActivities({
   return {
     requestStock,
 
-    /** Applies a batch of one SKU in one transaction; called by the SKU's entity alone. */
+    /** Applies a batch of one SKU in one transaction, and begins to push what it has changed; called by the SKU's entity alone. */
     async applyStockBatch(batch: {
       readonly tenantId: TenantId;
       readonly skuId: SkuId;
       readonly operations: readonly StockOperation[];
     }): Promise<AppliedBatch> {
       crashPoint("stock: batch asked for, not begun");
-      const { poisoned, ...outcome } = await applyInDatabase(
+      const { tenantId, skuId, operations } = batch;
+      const { answers, queueRemains, pushCauses, poisoned } = await applyInDatabase(
         db,
-        batch.tenantId,
-        batch.skuId,
-        batch.operations,
+        tenantId,
+        skuId,
+        operations,
       );
       crashPoint("stock: batch committed, not answered");
+      beginPush?.(tenantId, skuId, pushCauses);
       for (const each of poisoned) {
-        logger.error(
-          { skuId: batch.skuId, ...each },
-          "The database refused a stock operation that stood alone",
-        );
+        logger.error({ skuId, ...each }, "The database refused a stock operation that stood alone");
       }
-      return outcome;
+      return { answers, queueRemains };
     },
   };
 }

@@ -13,7 +13,7 @@ import { refreshSyncStatus } from "./sync-status.ts";
 import { appendToOutbox } from "./outbox.ts";
 import { currentTenant, type TenantTransaction } from "./tenant.ts";
 
-/** Seconds that a SKU's entity may take from being told of a change to writing its push down. */
+/** Seconds that who is told of a change may take to write its push down. */
 const toldSeconds = 10;
 /** Messages of the outbox that may have been carried out in that time were written in the last so many minutes. */
 const toldMinutes = 5;

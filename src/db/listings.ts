@@ -56,15 +56,15 @@ const listingColumns = sql`listing.id, listing.sku_id, listing.shop_id, listing.
   exists (select from sku_demand as demand where demand.tenant_id = sku.tenant_id and demand.sku_id = sku.id
     and demand.viral_since is not null) as viral`;
 
-/** Where a SKU is sold. */
+/** Where SKUs are sold. */
 export async function findListings(
   transaction: TenantTransaction,
-  skuId: SkuId,
+  skuIds: readonly SkuId[],
 ): Promise<readonly Listing[]> {
   const { rows } = await sql<ListingRow>`
     select ${listingColumns}
     from listings as listing join skus as sku on sku.tenant_id = listing.tenant_id and sku.id = listing.sku_id
-    where listing.sku_id = ${skuId} order by listing.id`.execute(transaction);
+    where listing.sku_id = any (${[...new Set(skuIds)]}::uuid[]) order by listing.id`.execute(transaction);
   return rows.map(listingOf);
 }
 

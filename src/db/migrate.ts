@@ -24,6 +24,7 @@ import { up as stockNews } from "./migrations/0021-stock-news.ts";
 import { up as handedOver } from "./migrations/0022-handed-over.ts";
 import { up as keptForATime } from "./migrations/0023-kept-for-a-time.ts";
 import { up as rankedAt } from "./migrations/0024-ranked-at.ts";
+import { up as pushesMade } from "./migrations/0025-pushes-made.ts";
 
 /** Every migration, in order. Forward only: a mistake is mended by the next one. */
 const migrations: Readonly<Record<string, Migration>> = {
@@ -51,6 +52,7 @@ const migrations: Readonly<Record<string, Migration>> = {
   "0022-handed-over": { up: handedOver },
   "0023-kept-for-a-time": { up: keptForATime },
   "0024-ranked-at": { up: rankedAt },
+  "0025-pushes-made": { up: pushesMade },
 };
 
 /** Names of all migrations: what a database of this version has. */

@@ -1,7 +1,7 @@
 import { sql } from "kysely";
 import { asId, type ShopId, type TenantId } from "../domain/ids.ts";
 import type { Database } from "./connection.ts";
-import type { TenantTransaction } from "./tenant.ts";
+import { currentTenant, type TenantTransaction } from "./tenant.ts";
 
 /** What a transaction must cause elsewhere. One variant a kind; the payload holds ids, never anything personal. */
 export type OutboxMessage =
@@ -137,21 +137,41 @@ export async function claimOutbox(
   }));
 }
 
-/**
- * Marks messages that ask for pushes as worked off by whoever has begun the push.
- *
- * @returns the ISO time of the first of them; null when none is known.
- */
-export async function takeOverPushes(
+/** When messages that ask for pushes were written, by their keys, and the database's time now; ISO times. */
+export async function findPushCauses(
   transaction: TenantTransaction,
   keys: readonly string[],
-): Promise<string | null> {
-  if (keys.length === 0) return null;
-  // Named twice by an activity's second attempt they are the same messages still: their times count until all is well.
-  const { rows } = await sql<{ time: string }>`
-    select take_over_pushes(${keys}::text[]) as time order by time limit 1
-  `.execute(transaction);
-  return rows[0]?.time ?? null;
+): Promise<{ readonly times: ReadonlyMap<string, string>; readonly now: string }> {
+  const { now, times } = await transaction
+    .selectNoFrom([
+      sql<string>`now()`.as("now"),
+      sql<Record<string, string>>`coalesce((
+        select jsonb_object_agg(key, created_at) from outbox
+        where tenant_id = ${currentTenant} and kind = 'push_offer' and key = any (${keys}::text[])), '{}')`.as(
+        "times",
+      ),
+    ])
+    .executeTakeFirstOrThrow();
+  return { times: new Map(Object.entries(times)), now };
+}
+
+/** A push that has worked, and the messages that asked for it. */
+export interface PushMade {
+  readonly causes: readonly string[];
+  /** ISO time by the database's clock, before the push has read anything. */
+  readonly begunAt: string;
+}
+
+/**
+ * Marks messages that ask for pushes as worked off by whoever has pushed without being told; as of when the push began, so that
+ * what is synced later is known to be synced with them.
+ */
+export async function completePushes(
+  transaction: TenantTransaction,
+  pushes: readonly PushMade[],
+): Promise<void> {
+  const rows = pushes.flatMap(({ causes, begunAt }) => causes.map((key) => ({ key, begun_at: begunAt })));
+  await sql`select complete_pushes(${JSON.stringify(rows)}::jsonb)`.execute(transaction);
 }
 
 const isDue = sql`done_at is null and next_attempt_at <= now() and (leased_until is null or leased_until < now())`;

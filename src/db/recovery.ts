@@ -88,7 +88,7 @@ const openOrders = sql<boolean>`
 
 /**
  * A queue may have been left with units free for it; a push may have been under way, refused, or still to come: its message
- * is done once the entity was told, so one written after (or during) the last settled push counts as not pushed.
+ * is done once the entity was told, or when a push has worked. One written after (or during) the last settled push counts as not pushed.
  */
 const busySkus = sql<boolean>`sync_status in ('pending', 'failed')
   or id in (

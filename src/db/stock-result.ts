@@ -44,7 +44,7 @@ export async function writeBatchResult(
             kind: "push_offer" as const,
             key: pushCauseOf(skuId, result),
             payload: { skuId },
-            notBefore: new Date(Date.now() + entityAloneMilliseconds).toISOString(),
+            notBefore: new Date(Date.now() + pushMilliseconds).toISOString(),
           },
         ]
       : []),
@@ -52,10 +52,10 @@ export async function writeBatchResult(
 }
 
 /**
- * The SKU's entity pushes what its batch has changed as soon as it has the answer, and takes the message over. Only when it was
- * lost before that is it told, after so long.
+ * Who has applied the batch pushes what it has changed, and marks the message when that has worked. Only when it has not, since the
+ * channel did not answer or the process was lost, is the SKU's entity told: after so long, which is more than a push takes.
  */
-const entityAloneMilliseconds = 3_000;
+const pushMilliseconds = 10_000;
 
 /** The key of the message that asks for the push. */
 export function pushCauseOf(skuId: SkuId, result: BatchResult): string {

@@ -14,9 +14,7 @@ export interface StockBatchOutcome {
   readonly answers: readonly StockAnswer[];
   /** True when free units may be left for claims that were not looked at: apply an empty batch. */
   readonly queueRemains: boolean;
-  /** True when the SKU's entity will be told (by the outbox) that what is offered has changed. */
-  readonly offerChanged: boolean;
-  /** Keys of the messages by which it will be told, unless it pushes by itself before. */
+  /** Keys of the outbox's messages that ask for a push, when what is offered has changed: until it was made they are open. */
   readonly pushCauses: readonly string[];
   /** Operations that the database refused even alone. Engineering must look. */
   readonly poisoned: readonly { readonly operationId: string; readonly error: string }[];
@@ -41,7 +39,7 @@ export async function applyStockBatch(
     );
     const { answers, queueRemains, offerChanged } = result;
     const pushCauses = offerChanged ? [pushCauseOf(skuId, result)] : [];
-    return { answers, queueRemains, offerChanged, pushCauses, poisoned: [] };
+    return { answers, queueRemains, pushCauses, poisoned: [] };
   } catch (error) {
     if (!isRefusedByDatabase(error)) throw error;
     if (operations.length > 1) return await applyInHalves(db, tenantId, skuId, operations);
@@ -55,7 +53,6 @@ export async function applyStockBatch(
     return {
       answers: [{ outcome: "refused", reason: "poisoned" }],
       queueRemains: false,
-      offerChanged: false,
       pushCauses: [],
       poisoned: [{ operationId: operationIdOf(operation), error: String(error) }],
     };
@@ -74,7 +71,6 @@ async function applyInHalves(
   return {
     answers: [...first.answers, ...second.answers],
     queueRemains: first.queueRemains || second.queueRemains,
-    offerChanged: first.offerChanged || second.offerChanged,
     pushCauses: [...first.pushCauses, ...second.pushCauses],
     poisoned: [...first.poisoned, ...second.poisoned],
   };

@@ -47,8 +47,6 @@ export interface SkuInput {
   readonly offerPending?: boolean | undefined;
   /** Since when, an ISO time; what was under way then counts. */
   readonly offerCausedAt?: string | undefined;
-  /** Changes of the run's own that it must still push. */
-  readonly pushCauses?: readonly string[] | undefined;
   /** Units may have been left free for the queue by a run that was lost: an empty batch looks. */
   readonly queueMayRemain?: boolean | undefined;
   /** Nobody is expected to ask again soon: the entity ends as soon as nothing waits, without its idle time. */

@@ -23,10 +23,10 @@ import {
  *
  * Requests of many orders wait in the mailbox while a batch is being applied and then go together: one batch, one
  * transaction. The entity holds no numbers; they are in Postgres, and so is the guarantee. A second entity by accident, or a
- * batch applied again after a crash, changes nothing. Beside the loop, never blocking it, the SKU's offer is pushed to its
- * channels when it has changed: at once after a batch that says so, and otherwise when the outbox tells. A batch's change that
- * no push has begun for, since the entity was lost in between, is told by the outbox as well. Without work for a while the entity ends; the next request starts it again. One that is
- * asked so seldom that its next request would find it ended anyway does not wait for that.
+ * batch applied again after a crash, changes nothing. What a batch has changed is pushed by whoever has applied it. When that has
+ * not worked, and when the change was none of a batch's, the outbox tells the entity: beside the loop, never blocking it, the SKU's
+ * offer is pushed until its channels have it. Without work for a while the entity ends; the next request starts it again. One that
+ * is asked so seldom that its next request would find it ended anyway does not wait for that.
  */
 export async function skuInventory(input: SkuInput): Promise<void> {
   const sku = new SkuRun(input);
@@ -42,8 +42,6 @@ const mailboxOperationsMaximum = 20_000;
 const historyLengthMaximum = 4_000;
 /** Idle periods after which a push under way counts as lost: far longer than a channel's call and its tries may take. */
 const pushIdlePeriodsMaximum = 10;
-/** More changes than these, while one push takes long, are left for the outbox to tell. */
-const pushCausesMaximum = 50;
 
 interface Request {
   readonly operations: readonly StockOperation[];
@@ -57,9 +55,6 @@ class SkuRun {
   /** The oldest change that no push has made good. */
   #causedAt: string | undefined;
   #pushedCausedAt: string | undefined;
-  /** Changes of its own batches that no push has begun for, and those of the push under way. */
-  #causes: readonly string[];
-  #pushedCauses: readonly string[] = [];
   #pushing = false;
   /** Idle periods that the push under way has outlasted. */
   #pushIdlePeriods = 0;
@@ -75,7 +70,6 @@ class SkuRun {
     this.#endsAtOnce = input.endsAtOnce ?? false;
     this.#offerPending = input.offerPending ?? false;
     this.#causedAt = input.offerCausedAt;
-    this.#causes = input.pushCauses ?? [];
     this.#queueRemains = input.queueMayRemain ?? false;
   }
 
@@ -128,7 +122,6 @@ class SkuRun {
           endsAtOnce: false,
           offerPending: this.#offerPending || this.#pushing,
           offerCausedAt: earlierOf(this.#pushedCausedAt, this.#causedAt),
-          pushCauses: [...this.#pushedCauses, ...this.#causes],
         });
       }
       if (this.#offerPending || this.#pushing) {
@@ -162,9 +155,9 @@ class SkuRun {
       operations: requests.flatMap((request) => request.operations),
     });
     this.#queueRemains = outcome.queueRemains;
-    // The push would meet the end of the run, and so would a signal, with which the server drops the answer.
-    if (outcome.offerChanged) this.#stay();
-    this.#noteOwnChanges(outcome.pushCauses);
+    // Batches that an earlier version has applied left their push to the entity.
+    if (outcome.offerChanged === true) this.#stay();
+    if (outcome.pushCauses !== undefined && outcome.pushCauses.length > 0) this.#offerPending = true;
     this.#batches += 1;
     let start = 0;
     for (const request of requests) {
@@ -172,13 +165,6 @@ class SkuRun {
       start += request.operations.length;
     }
     setCurrentDetails(`${this.#batches} batches applied in this run; ${this.#mailbox.length} requests wait.`);
-  }
-
-  /** @param causes absent from batches that were applied by an earlier version: the outbox tells of those. */
-  #noteOwnChanges(causes: readonly string[] | undefined): void {
-    if (causes === undefined || causes.length === 0) return;
-    this.#offerPending = true;
-    this.#causes = [...this.#causes, ...causes].slice(0, pushCausesMaximum);
   }
 
   /** Whole requests, as many as fit; one that is larger than a batch goes alone. */
@@ -214,22 +200,13 @@ class SkuRun {
       this.#pushIdlePeriods = 0;
       const { tenantId, skuId } = this.#input;
       const causedAt = this.#causedAt;
-      const causes = this.#causes;
       this.#causedAt = undefined;
-      this.#causes = [];
       this.#pushedCausedAt = causedAt;
-      this.#pushedCauses = causes;
       await channel
-        .pushOffer({
-          tenantId,
-          skuId,
-          ...(causedAt === undefined ? {} : { causedAt }),
-          ...(causes.length === 0 ? {} : { causes }),
-        })
+        .pushOffer({ tenantId, skuId, ...(causedAt === undefined ? {} : { causedAt }) })
         .catch(() => undefined);
       this.#pushing = false;
       this.#pushedCausedAt = undefined;
-      this.#pushedCauses = [];
     }
   }
 }

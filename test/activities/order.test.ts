@@ -51,7 +51,7 @@ async function compared(skuId: SkuId, minutes: number): Promise<void> {
 async function hear(skuId: SkuId, status: ChannelStatus, minutes: number): Promise<void> {
   const { tenantId, shopId } = shop;
   const orderId = asId<"ChannelOrder">(skuId);
-  const [listing] = await withTenant(db, tenantId, (transaction) => findListings(transaction, skuId));
+  const [listing] = await withTenant(db, tenantId, (transaction) => findListings(transaction, [skuId]));
   const order = snapshot(status, {
     orderId,
     createdAt: minutesAgo(120),

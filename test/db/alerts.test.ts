@@ -302,12 +302,12 @@ describe("a threshold that changes", () => {
 describe("a sync", () => {
   const fail = (skuId: SkuId) =>
     inShop(async (transaction) => {
-      const [listing] = await findListings(transaction, skuId);
+      const [listing] = await findListings(transaction, [skuId]);
       await noteListingFailed(transaction, shop.tenantId, listing!, "quantity outside limits");
     });
   const succeed = (skuId: SkuId) =>
     inShop(async (transaction) =>
-      setListingStates(transaction, shop.tenantId, await findListings(transaction, skuId), "synced"),
+      setListingStates(transaction, shop.tenantId, await findListings(transaction, [skuId]), "synced"),
     );
 
   test("that fails three times in a row is an alert with the channel's words, and one that works ends it", async () => {

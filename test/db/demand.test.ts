@@ -96,7 +96,7 @@ const pushes = async (skuId: SkuId) =>
 
 const numbersOf = (skuId: SkuId) =>
   within(async (transaction) => {
-    const listings = await findListings(transaction, skuId);
+    const listings = await findListings(transaction, [skuId]);
     const ours = await getOurNumbers(
       transaction,
       listings.map(({ listingId }) => listingId),

@@ -30,7 +30,7 @@ const within = <Result>(work: (transaction: TenantTransaction) => Promise<Result
 async function orderOf(
   skuId: SkuId,
 ): Promise<{ readonly orderId: string; readonly orderRef: string; readonly changedAt: string }> {
-  const [listing] = await within((transaction) => findListings(transaction, skuId));
+  const [listing] = await within((transaction) => findListings(transaction, [skuId]));
   const orderId = crypto.randomUUID();
   const order = snapshot("in_transit", {
     orderId: asId(orderId),
@@ -51,7 +51,7 @@ async function orderOf(
 
 async function observe(skuId: SkuId): Promise<void> {
   await within(async (transaction) => {
-    const [listing] = await findListings(transaction, skuId);
+    const [listing] = await findListings(transaction, [skuId]);
     const warehouseId = asId<"ChannelWarehouse">(seededWarehouse);
     const nothingLocked = { locked: 0, campaign: 0, creator: 0 };
     await appendObservations(transaction, shop.tenantId, [
@@ -131,7 +131,7 @@ test("units are under way until the carrier has them, and what it has is marked 
     ]);
   }
   const underWay = async () => {
-    const [listing] = await within((transaction) => findListings(transaction, skuId));
+    const [listing] = await within((transaction) => findListings(transaction, [skuId]));
     const ours = await within((transaction) => getOurNumbers(transaction, [listing!.listingId]));
     return [...ours.values()].map((cell) => cell.ours.underWay);
   };

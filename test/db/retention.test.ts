@@ -17,7 +17,7 @@ useTestDatabase(async (used) => {
   dispatcherDb = used.open("cf_dispatcher");
   shop = await seedShop(db);
   const skuId = await seedSku(db, shop, 5);
-  const [found] = await withTenant(db, shop.tenantId, (transaction) => findListings(transaction, skuId));
+  const [found] = await withTenant(db, shop.tenantId, (transaction) => findListings(transaction, [skuId]));
   listing = { id: found!.listingId, skuId };
 });
 beforeEach(() => database.asSuperuser("truncate outbox, push_intents, webhook_deliveries"));

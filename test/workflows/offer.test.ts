@@ -1,10 +1,12 @@
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createActivities } from "../../src/activities/index.ts";
 import { withTenant } from "../../src/db/tenant.ts";
 import { asId } from "../../src/domain/ids.ts";
 import { ChannelFailure } from "../../src/integrations/ports/failure.ts";
 import type { SalesChannel } from "../../src/integrations/ports/sales-channel.ts";
+import { adjust } from "../domain/stock/stock-builders.ts";
 import { type DemoShop, startDemoShop, stockOfChannelSku } from "../support/demo-shop.ts";
+import { until } from "../support/until.ts";
 import { pollsNothing, provesNothing, silent, tellsNobody } from "../support/workers.ts";
 
 let demo: DemoShop;
@@ -140,4 +142,68 @@ test("a number that never comes to be right is reported instead of pushed for ev
   const forgets: SalesChannel["setAvailable"] = () =>
     Promise.resolve([{ key: asId<"ChannelSku">(sku.id), ok: true }]);
   await expect(activitiesWith({ setAvailable: forgets }).pushOffer(sku.key)).rejects.toThrow(/does not show/);
+});
+
+const openMessagesOf = (skuId: string) =>
+  withTenant(demo.db, demo.shop.tenantId, (transaction) =>
+    transaction
+      .selectFrom("outbox")
+      .where("kind", "=", "push_offer")
+      .where("key", "like", `${skuId}/%`)
+      .where("done_at", "is", null)
+      .select("next_attempt_at")
+      .execute(),
+  );
+const isDone = async (skuId: string) => (await openMessagesOf(skuId)).length === 0;
+
+describe("who has applied a batch", () => {
+  test("pushes what it has changed, and marks the message that asks for it", async () => {
+    const sku = await skuOf(6);
+    await activitiesWith({}).applyStockBatch({ ...sku.key, operations: [adjust("pushed at once", 4)] });
+    await until("the message is done", () => isDone(sku.skuId));
+    expect(await shownFor(sku.id)).toBe(sku.available + 4);
+    const { intents, status } = await rowsOf(sku.skuId);
+    expect(intents.map((intent) => intent.state)).toEqual(["confirmed"]);
+    expect(status).toBe("synced");
+  });
+
+  test("leaves the message to come due when the push does not work", async () => {
+    const sku = await skuOf(7);
+    let asked = 0;
+    const refuses: SalesChannel["readStock"] = () => {
+      asked += 1;
+      return Promise.reject(new ChannelFailure("refused", "no such shop"));
+    };
+    const activities = activitiesWith({ readStock: refuses });
+    await activities.applyStockBatch({ ...sku.key, operations: [adjust("not pushed", 4)] });
+    await until("its listing has failed", async () => (await rowsOf(sku.skuId)).status === "failed");
+    expect(asked).toBe(1);
+    const [message] = await openMessagesOf(sku.skuId);
+    expect(Date.parse(message?.next_attempt_at ?? "")).toBeGreaterThan(Date.now());
+  });
+
+  test("pushes one SKU by one push at a time, and all that changes meanwhile by the next", async () => {
+    const sku = await skuOf(8);
+    const told: number[] = [];
+    let underWay = 0;
+    let most = 0;
+    const counts: SalesChannel["setAvailable"] = async (shop, productId, levels, priority) => {
+      underWay += 1;
+      most = Math.max(most, underWay);
+      const answer = await demo.channel.setAvailable(shop, productId, levels, priority);
+      told.push(...levels.map(({ available }) => available));
+      underWay -= 1;
+      return answer;
+    };
+    const activities = activitiesWith({ setAvailable: counts });
+    for (let number = 1; number <= 10; number += 1) {
+      await activities.applyStockBatch({ ...sku.key, operations: [adjust(`one of many ${number}`, 1)] });
+    }
+    // One that was asked for by a message is no second one beside it.
+    await activities.pushOffer(sku.key);
+    await until("all messages are done", () => isDone(sku.skuId));
+    expect(most).toBe(1);
+    expect(told.at(-1)).toBe(sku.available + 10);
+    expect(told.length).toBeLessThan(10);
+  });
 });

@@ -1,0 +1,27 @@
+import type { Kysely } from "kysely";
+import { run } from "./tools.ts";
+
+/**
+ * Who has pushed what a batch has changed marks its message when that has worked, and not when it begins: until then the message is
+ * what makes sure of the push. One that the dispatcher holds is being told, and stays the dispatcher's.
+ */
+export async function up(db: Kysely<unknown>): Promise<void> {
+  await run(
+    db,
+    `create function complete_pushes(pushes jsonb) returns void
+       language sql security definer set search_path = pg_catalog, public as $$
+       with made as (
+         select message.id, given.begun_at
+         from jsonb_to_recordset(pushes) as given (key text, begun_at timestamptz)
+         join outbox as message on message.tenant_id = current_setting('app.tenant_id')::uuid
+           and message.kind = 'push_offer' and message.key = given.key
+         where message.done_at is null
+         for update of message skip locked
+       )
+       update outbox set done_at = made.begun_at, leased_until = null from made where outbox.id = made.id
+     $$;
+     revoke all on function complete_pushes(jsonb) from public;
+     grant execute on function complete_pushes(jsonb) to cf_app;
+     drop function take_over_pushes(text[])`,
+  );
+}
