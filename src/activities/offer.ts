@@ -1,3 +1,4 @@
+import pTimeout from "p-timeout";
 import { createCoalescer } from "../coalescer.ts";
 import { crashPoint } from "../crash-points.ts";
 import { findListings } from "../db/listings.ts";
@@ -29,6 +30,8 @@ const skusMaximum = 500;
 const completionLingerMilliseconds = 100;
 /** Changes of batches whose pushes may be under way in this process; those beyond are left to their messages. */
 const changesUnderWayMaximum = 2_000;
+/** A push of which no end is heard keeps the SKU's next one waiting for so long; Temporal gives an activity a minute. */
+const pushMillisecondsMaximum = 50_000;
 
 /**
  * Pushes of SKUs' offers. In one process one push of a SKU is under way, however many ask for it: what changes meanwhile is
@@ -88,9 +91,13 @@ export function createOffers(dependencies: Pick<ActivityDependencies, "db" | "ch
           causedAt: earliestOf(changes.map((change) => change.causedAt)),
         },
       });
-      const outcomes = await Promise.allSettled(
-        listings.filter(({ paused }) => !paused).map((listing) => settle(tenantId, listing, causedAt)),
-      );
+      const settling = listings
+        .filter(({ paused }) => !paused)
+        .map((listing) => settle(tenantId, listing, causedAt));
+      const outcomes = await pTimeout(Promise.allSettled(settling), {
+        milliseconds: pushMillisecondsMaximum,
+        message: "No end is heard of the push",
+      });
       crashPoint("offer: settled, not answered");
       const failed = outcomes.find((outcome) => outcome.status === "rejected");
       if (failed !== undefined) throw failed.reason;

@@ -6,6 +6,7 @@ import { homedir } from "node:os";
 import path from "node:path";
 import { pipeline } from "node:stream/promises";
 import { promisify } from "node:util";
+import pTimeout from "p-timeout";
 
 /**
  * Where the Temporal dev server's program comes from. The ways are tried in order; the first that works is taken, and
@@ -172,14 +173,15 @@ async function downloadBySdk(cached: string): Promise<void> {
   await inScratchFolder(cached, async (folder) => {
     // Loaded here alone: it brings the whole worker along, and most starts find the program before.
     const { TestWorkflowEnvironment } = await import("@temporalio/testing");
-    const environment = await within(
-      downloadSecondsMax,
-      TestWorkflowEnvironment.createLocal({
-        server: {
-          executable: { type: "cached-download", downloadDir: folder, version: `v${pinnedVersion}` },
-        },
-      }),
-    );
+    const download = TestWorkflowEnvironment.createLocal({
+      server: {
+        executable: { type: "cached-download", downloadDir: folder, version: `v${pinnedVersion}` },
+      },
+    });
+    const environment = await pTimeout(download, {
+      milliseconds: downloadSecondsMax * 1_000,
+      message: `gave up after ${downloadSecondsMax} s`,
+    });
     await environment.teardown();
     const [file] = (await fs.readdir(folder)).filter((name) => name.startsWith("temporal"));
     if (file === undefined) throw new Error("the SDK's download left no program");
@@ -232,14 +234,6 @@ async function hashOf(file: string): Promise<string> {
   const hash = createHash("sha256");
   await pipeline(createReadStream(file), hash);
   return hash.digest("hex");
-}
-
-async function within<Value>(seconds: number, work: Promise<Value>): Promise<Value> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error(`gave up after ${seconds} s`)), seconds * 1000);
-  });
-  return await Promise.race([work, late]).finally(() => clearTimeout(timer));
 }
 
 /** One line of why; of a program's failure what it printed last, which says more than the exit code. */

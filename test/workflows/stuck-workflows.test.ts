@@ -78,10 +78,14 @@ test("a push of which no end is heard is begun anew by the entity's next run", a
     signal: offerChanged,
     signalArgs: [{ causedAt: new Date().toISOString() }],
   });
-  await until("the number is right", async () => {
-    const [stock] = await demo.channel.readStock(demo.shop, [asId<"ChannelSku">(sku.id)], 3);
-    return stock?.available === sku.available;
-  });
+  await until(
+    "the number is right",
+    async () => {
+      const [stock] = await demo.channel.readStock(demo.shop, [asId<"ChannelSku">(sku.id)], 3);
+      return stock?.available === sku.available;
+    },
+    { seconds: 90 },
+  );
   expect(await statesOf(skuWorkflowId(skuId))).toContain("CONTINUED_AS_NEW");
   letGo();
   await workers.stop();
