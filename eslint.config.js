@@ -17,7 +17,7 @@ const layers = {
     may: [
       "coalescer",
       "crash-points",
-      "met-its-end",
+      "sku-entity",
       "domain",
       "integrations/ports",
       "db",
@@ -64,7 +64,15 @@ const layers = {
     why: "the API is thin: it reads read-models, signals workflows, writes down what workflows are asked for, and owns only users, keys, sessions, settings, and what people decide about offers and say of alerts",
   },
   intake: {
-    may: ["crash-points", "domain", "db", "integrations/ports", "workflows/messages", "workflows/addressing"],
+    may: [
+      "crash-points",
+      "sku-entity",
+      "domain",
+      "db",
+      "integrations/ports",
+      "workflows/messages",
+      "workflows/addressing",
+    ],
     why: "the dispatcher turns rows into snapshots and signals; channels are behind their port",
   },
   proof: {
@@ -92,6 +100,7 @@ const sharedWiring = [
   "logger",
   "met-its-end",
   "metrics",
+  "sku-entity",
   "temporal",
   "workers",
 ];

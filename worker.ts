@@ -1,6 +1,7 @@
 import { DefaultLogger, Runtime } from "@temporalio/worker";
 import closeWithGrace from "close-with-grace";
 import { createActivities } from "./src/activities/index.ts";
+import { createOffers } from "./src/activities/offer.ts";
 import { configOrExit, loadProcessConfig } from "./src/config.ts";
 import { armCrashPoint } from "./src/crash-points.ts";
 import { createCircuitBreaker } from "./src/db/circuit-breakers.ts";
@@ -64,13 +65,22 @@ const channel = createTiktokShop({
   logger,
 });
 
+const queuePrefix = "";
+const offers = createOffers({
+  db,
+  channel,
+  client,
+  queuePrefix,
+  pushConfirmed: (seconds) => metrics?.pushConfirmed(seconds),
+});
 const intake: IntakeDependencies = {
   db: dispatcherDb,
   channel,
   client,
+  beginPush: offers.beginPush,
   secretKey: config.secretKey,
   logger,
-  queuePrefix: "",
+  queuePrefix,
   timeScale: config.timeScale,
   orderSyncMilliseconds: config.orderSyncMilliseconds,
   inventorySyncMilliseconds: config.inventorySyncMilliseconds,
@@ -80,23 +90,25 @@ const workers = await startWorkers({
   connection,
   namespace: server.namespace,
   bundle,
-  activities: createActivities({
-    db,
-    channel,
-    client,
-    logger,
-    pushConfirmed: (seconds) => metrics?.pushConfirmed(seconds),
-    alerting: {
-      mailer: smtp === null ? createConsoleMailer(logger) : createSmtpMailer(smtp),
-      texter: twilio === null ? createConsoleTexter(logger) : createTwilioTexter(twilio),
-      secretKey: config.secretKey,
-      engineeringEmail: config.alerts.engineeringEmail,
-      lowStockAlerts: config.alerts.lowStock,
+  activities: createActivities(
+    {
+      db,
+      channel,
+      client,
+      logger,
+      alerting: {
+        mailer: smtp === null ? createConsoleMailer(logger) : createSmtpMailer(smtp),
+        texter: twilio === null ? createConsoleTexter(logger) : createTwilioTexter(twilio),
+        secretKey: config.secretKey,
+        engineeringEmail: config.alerts.engineeringEmail,
+        lowStockAlerts: config.alerts.lowStock,
+      },
+      queuePrefix,
+      prove: () => proveNightly({ db: reportDb, simulatorUrl: config.simulatorUrl, recordIn: dispatcherDb }),
+      takeInChangedOrders: (shop, place) => takeInChangedOrders(intake, shop, place),
     },
-    queuePrefix: "",
-    prove: () => proveNightly({ db: reportDb, simulatorUrl: config.simulatorUrl, recordIn: dispatcherDb }),
-    takeInChangedOrders: (shop, place) => takeInChangedOrders(intake, shop, place),
-  }),
+    offers,
+  ),
 });
 const dispatcher = startDispatcher(intake);
 const metricsServer =

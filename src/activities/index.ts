@@ -13,9 +13,12 @@ import { createStockActivities } from "./stock.ts";
 export type { ActivityDependencies, Alerting } from "./dependencies.ts";
 export type Activities = ReturnType<typeof createActivities>;
 
-/** Everything that workflows may call. Each Worker registers all of them; the task queues decide who runs what. */
-export function createActivities(dependencies: ActivityDependencies) {
-  const offers = createOffers(dependencies);
+/**
+ * Everything that workflows may call. Each Worker registers all of them; the task queues decide who runs what.
+ *
+ * @param offers the process's pushes, when the dispatcher begins some as well.
+ */
+export function createActivities(dependencies: ActivityDependencies, offers = createOffers(dependencies)) {
   const stock = createStockActivities(dependencies, offers.beginPush);
   return {
     ...createOrderActivities(dependencies, stock.requestStock),

@@ -1,19 +1,11 @@
-import { type Client, WithStartWorkflowOperation } from "@temporalio/client";
 import { LRUCache } from "lru-cache";
-import { setTimeout as pause } from "node:timers/promises";
 import { createCoalescer } from "../coalescer.ts";
 import { crashPoint } from "../crash-points.ts";
 import { applyStockBatch as applyInDatabase, type StockBatchOutcome } from "../db/stock.ts";
 import type { SkuId, TenantId } from "../domain/ids.ts";
 import type { StockAnswer, StockOperation } from "../domain/stock/operation.ts";
-import { metItsEnd } from "../met-its-end.ts";
-import { skuWorkflowId, taskQueues } from "../workflows/addressing.ts";
-import {
-  applyOperations,
-  entityIdleMilliseconds,
-  searchAttributes,
-  type SkuInput,
-} from "../workflows/messages.ts";
+import { askEntity } from "../sku-entity.ts";
+import { entityIdleMilliseconds, type SkuInput } from "../workflows/messages.ts";
 import type { ActivityDependencies } from "./dependencies.ts";
 import type { StockRequest } from "./order-report.ts";
 
@@ -32,7 +24,7 @@ interface AppliedBatch extends Pick<StockBatchOutcome, "answers" | "queueRemains
 /** @param beginPush begins to push what a batch has changed (`createOffers`); without it all pushes wait for their messages. */
 export function createStockActivities(
   { db, client, logger, queuePrefix }: Pick<ActivityDependencies, "db" | "client" | "logger" | "queuePrefix">,
-  beginPush?: (tenantId: TenantId, skuId: SkuId, causes: readonly string[]) => void,
+  beginPush?: (tenantId: TenantId, skuId: SkuId, messages: readonly string[]) => boolean,
 ) {
   const askedLately = new LRUCache<string, true>({ max: rememberedMaximum, ttl: entityIdleMilliseconds });
   const ask = createCoalescer<{ tenantId: TenantId; operation: StockOperation }, StockAnswer>({
@@ -104,32 +96,4 @@ export function createStockActivities(
       return { answers, queueRemains };
     },
   };
-}
-
-/** Times that a request is sent again when it meets the end of an entity's run. */
-const triesMaximum = 50;
-const askAgainMilliseconds = 20;
-
-async function askEntity(
-  client: Client,
-  input: SkuInput,
-  operations: readonly StockOperation[],
-): Promise<readonly StockAnswer[]> {
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      return await client.workflow.executeUpdateWithStart(applyOperations, {
-        args: [operations],
-        startWorkflowOperation: new WithStartWorkflowOperation("skuInventory", {
-          workflowId: skuWorkflowId(input.skuId),
-          taskQueue: taskQueues(input.queuePrefix).inventory,
-          args: [input],
-          workflowIdConflictPolicy: "USE_EXISTING",
-          typedSearchAttributes: [{ key: searchAttributes.sku, value: input.skuId }],
-        }),
-      });
-    } catch (error) {
-      if (!metItsEnd(error) || attempt >= triesMaximum) throw error;
-      await pause(askAgainMilliseconds);
-    }
-  }
 }

@@ -6,7 +6,14 @@ import { currentTenant, type TenantTransaction } from "./tenant.ts";
 /** What a transaction must cause elsewhere. One variant a kind; the payload holds ids, never anything personal. */
 export type OutboxMessage =
   | { readonly kind: "wake_order"; readonly payload: { readonly orderRef: string } }
-  | { readonly kind: "push_offer"; readonly payload: { readonly skuId: string } }
+  | {
+      readonly kind: "push_offer";
+      readonly payload: {
+        readonly skuId: string;
+        /** The SKU's entity is to do it, which may have been lost, and has more to look after than its offer. */
+        readonly byEntity?: true;
+      };
+    }
   | { readonly kind: "start_approval"; readonly payload: { readonly approvalId: string } }
   | { readonly kind: "start_bulk"; readonly payload: { readonly bulkId: string } }
   | {
@@ -34,6 +41,7 @@ export type OutboxKind = OutboxMessage["kind"];
 
 export type ClaimedMessage = OutboxMessage & {
   readonly id: string;
+  readonly key: string;
   readonly tenantId: TenantId;
   readonly attempts: number;
   /** ISO time of the transaction that has caused it. */
@@ -86,7 +94,7 @@ export async function claimOutbox(
   pausedShops: readonly ShopId[] = [],
 ): Promise<readonly ClaimedMessage[]> {
   const { rows } = await sql<
-    { id: string; tenant_id: string; attempts: number; created_at: string } & OutboxMessage
+    { id: string; key: string; tenant_id: string; attempts: number; created_at: string } & OutboxMessage
   >`
     with recursive queue as (
       select kind, (
@@ -128,7 +136,7 @@ export async function claimOutbox(
     update outbox as message
     set leased_until = now() + make_interval(secs => ${leaseSeconds}), attempts = attempts + 1
     from taken where message.id = taken.id
-    returning message.id, tenant_id, kind, payload, attempts, created_at
+    returning message.id, tenant_id, kind, key, payload, attempts, created_at
   `.execute(db);
   return rows.map(({ tenant_id, created_at, ...row }) => ({
     ...row,
@@ -155,16 +163,22 @@ export async function findPushCauses(
   return { times: new Map(Object.entries(times)), now };
 }
 
-/** A push that has worked, and the messages that asked for it. */
+/**
+ * Milliseconds until a push that was begun is begun once more, since its process may have been lost: more than it takes when all is
+ * well. It is never twice under way in one process.
+ */
+export const pushMilliseconds = 10_000;
+
+/** A push that has worked, or that was left to the SKU's entity, and the messages that asked for it. */
 export interface PushMade {
   readonly causes: readonly string[];
-  /** ISO time by the database's clock, before the push has read anything. */
-  readonly begunAt: string;
+  /** ISO time by the database's clock, before the push has read anything; null when the entity was told just now. */
+  readonly begunAt: string | null;
 }
 
 /**
- * Marks messages that ask for pushes as worked off by whoever has pushed without being told; as of when the push began, so that
- * what is synced later is known to be synced with them.
+ * Marks messages that ask for pushes as worked off by whoever has pushed; as of when the push began, so that what is synced later
+ * is known to be synced with them.
  */
 export async function completePushes(
   transaction: TenantTransaction,
@@ -202,5 +216,6 @@ export async function postponeOutbox(
     .updateTable("outbox")
     .set({ next_attempt_at: at.toISOString(), leased_until: null, last_error: reason.slice(0, 1_000) })
     .where("id", "in", ids)
+    .where("done_at", "is", null)
     .execute();
 }

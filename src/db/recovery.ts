@@ -5,6 +5,7 @@ import { channelStatuses } from "../domain/order/channel-order.ts";
 import { resolvedStages } from "../domain/order/order.ts";
 import { isFinal } from "../domain/order/transitions.ts";
 import type { Database } from "./connection.ts";
+import type { OutboxKind } from "./outbox.ts";
 import { listTenants } from "./shops.ts";
 import { type TenantTransaction, withTenant } from "./tenant.ts";
 
@@ -57,11 +58,27 @@ export async function queueRecovery(db: Database): Promise<QueuedRecovery> {
 /** What has a workflow of its own, where its rows are, and the message that gives it one. */
 const carried = {
   order: { kind: "wake_order", named: "orderRef", table: "orders", id: sql<string>`order_ref` },
-  sku: { kind: "push_offer", named: "skuId", table: "skus", id: sql<string>`id::text` },
+  sku: {
+    kind: "push_offer",
+    named: "skuId",
+    table: "skus",
+    id: sql<string>`id::text`,
+    also: { byEntity: true },
+  },
   approval: { kind: "start_approval", named: "approvalId", table: "approvals", id: sql<string>`id::text` },
   bulk: { kind: "start_bulk", named: "bulkId", table: "bulk_operations", id: sql<string>`id::text` },
   alert: { kind: "deliver_alert", named: "alertId", table: "alerts", id: sql<string>`id::text` },
-} as const satisfies Record<WorkflowSubject["of"], object>;
+} as const satisfies Record<WorkflowSubject["of"], Carried>;
+
+interface Carried {
+  readonly kind: OutboxKind;
+  /** What the payload calls the id. */
+  readonly named: string;
+  readonly table: string;
+  readonly id: RawBuilder<string>;
+  /** What else is in the payload. */
+  readonly also?: object;
+}
 
 /** @returns how many. */
 async function queueWorkflows(
@@ -70,10 +87,10 @@ async function queueWorkflows(
   condition: RawBuilder<boolean>,
   { key, seconds = 0 }: { readonly key: string; readonly seconds?: number },
 ): Promise<number> {
-  const { kind, named, table, id } = carried[of];
+  const { kind, named, table, id, also = {} }: Carried = carried[of];
   const { rows } = await sql`
     insert into outbox (tenant_id, kind, key, payload, next_attempt_at)
-    select tenant_id, ${kind}, ${key} || ${id}, jsonb_build_object(${named}::text, ${id}),
+    select tenant_id, ${kind}, ${key} || ${id}, jsonb_build_object(${named}::text, ${id}) || ${JSON.stringify(also)}::jsonb,
       now() + make_interval(secs => ${sql.lit(seconds)})
     from ${sql.table(table)} where ${condition}
     returning id`.execute(transaction);

@@ -4,7 +4,7 @@ import type { BatchResult } from "../domain/stock/apply-batch.ts";
 import type { ReferenceType } from "../domain/stock/movement.ts";
 import { type Claim, claimOperationId, holdIdOf } from "../domain/stock/operation.ts";
 import { markOfferPending } from "./sync-status.ts";
-import { appendToOutbox, type MessageToAppend } from "./outbox.ts";
+import { appendToOutbox, type MessageToAppend, pushMilliseconds } from "./outbox.ts";
 import { alertOfBatch } from "./stock-alerts.ts";
 import type { LockedStockState } from "./stock-state.ts";
 import { currentTenant, type TenantTransaction } from "./tenant.ts";
@@ -50,12 +50,6 @@ export async function writeBatchResult(
       : []),
   ]);
 }
-
-/**
- * Who has applied the batch pushes what it has changed, and marks the message when that has worked. Only when it has not, since the
- * channel did not answer or the process was lost, is the SKU's entity told: after so long, which is more than a push takes.
- */
-const pushMilliseconds = 10_000;
 
 /** The key of the message that asks for the push. */
 export function pushCauseOf(skuId: SkuId, result: BatchResult): string {

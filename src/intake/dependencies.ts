@@ -1,6 +1,7 @@
 import type { Client } from "@temporalio/client";
 import type { Logger } from "pino";
 import type { Database } from "../db/connection.ts";
+import type { SkuId, TenantId } from "../domain/ids.ts";
 import type { SalesChannel } from "../integrations/ports/sales-channel.ts";
 
 /** What the intake works with; built at the entry point and handed in. */
@@ -9,6 +10,16 @@ export interface IntakeDependencies {
   readonly db: Database;
   readonly channel: SalesChannel;
   readonly client: Client;
+  /**
+   * Begins to push SKUs' offers in this process, and marks the messages that ask for it when that has worked or was left to the
+   * entity; false when it has too much to do. Absent where the entities push.
+   */
+  readonly beginPush?: (
+    tenantId: TenantId,
+    skuId: SkuId,
+    messages: readonly string[],
+    causedAt: string,
+  ) => boolean;
   /** 32 bytes; encrypts recipients. */
   readonly secretKey: Buffer;
   readonly logger: Logger;

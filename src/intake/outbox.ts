@@ -6,6 +6,7 @@ import {
   completeOutbox,
   type OutboxKind,
   postponeOutbox,
+  pushMilliseconds,
 } from "../db/outbox.ts";
 import { appendTracking, saveDocument } from "../db/packages.ts";
 import { checkStockAlerts } from "../db/stock-alerts.ts";
@@ -18,7 +19,8 @@ import type { IntakeDependencies } from "./dependencies.ts";
 import { ShopPauses } from "./shop-pauses.ts";
 import { stopCorruptSku } from "./upkeep.ts";
 import { tellOrder } from "./take-orders.ts";
-import { start, startingOf, tellAlert, tellSku } from "./workflow-starts.ts";
+import { tellSku } from "../sku-entity.ts";
+import { start, startingOf, tellAlert } from "./workflow-starts.ts";
 
 /**
  * Messages to workflows go first. So few at once that they are worked off as fast as they are told: what a recovery has to
@@ -57,6 +59,7 @@ export async function workOffOutbox(
   const { db } = dependencies;
   const claimed = await claimOutbox(db, kinds, claimMaximum, leaseSeconds, pauses.list());
   const done: string[] = [];
+  const begun: string[] = [];
   const outOfBudget: ClaimedMessage[] = [];
   await pMap(
     claimed,
@@ -68,8 +71,8 @@ export async function workOffOutbox(
           return;
         }
         crashPoint("outbox: claimed, nothing done");
-        await carryOut(dependencies, message);
-        done.push(message.id);
+        const how = await carryOut(dependencies, message);
+        (how === "begun" ? begun : done).push(message.id);
       } catch (error) {
         const shopId = shopOf(message);
         if (shopId !== null && error instanceof ChannelFailure && error.kind === "rate_limited") {
@@ -82,13 +85,14 @@ export async function workOffOutbox(
     { concurrency: atOnce },
   );
   await completeOutbox(db, done);
+  await postponeOutbox(db, begun, new Date(Date.now() + pushMilliseconds), "Is being pushed");
   await postponeOutbox(
     db,
     outOfBudget.map(({ id }) => id),
     new Date(),
     "Waits for the shop's rate budget",
   );
-  return done.length;
+  return done.length + begun.length;
 }
 
 /** The shop whose channel a message is for; null when it is for none. */
@@ -123,48 +127,57 @@ async function postpone(
   );
 }
 
-async function carryOut(dependencies: IntakeDependencies, message: ClaimedMessage): Promise<void> {
+/** @returns "begun" when the effect is under way in this process, which marks the message when it is there. */
+async function carryOut(
+  dependencies: IntakeDependencies,
+  message: ClaimedMessage,
+): Promise<"begun" | undefined> {
   switch (message.kind) {
     case "wake_order": {
       const { shop, orderId } = orderOf(message.tenantId, message.payload.orderRef);
       await tellOrder(dependencies, shop, orderId, "stock served");
       crashPoint("outbox: order woken, not marked");
-      return;
+      return undefined;
     }
-    case "push_offer":
-      await tellSku(dependencies, message.tenantId, message.payload.skuId, message.createdAt);
+    case "push_offer": {
+      const { tenantId, key, createdAt } = message;
+      const skuId = asId<"Sku">(message.payload.skuId);
+      if (message.payload.byEntity !== true && dependencies.beginPush?.(tenantId, skuId, [key], createdAt))
+        return "begun";
+      await tellSku(dependencies, tenantId, skuId, createdAt);
       crashPoint("outbox: entity told of the offer, not marked");
-      return;
+      return undefined;
+    }
     case "look_at_news":
       await start(dependencies, startingOf(message));
       crashPoint("outbox: look at news begun, not marked");
-      return;
+      return undefined;
     case "begin_hold":
       await start(dependencies, startingOf(message));
       crashPoint("outbox: hold begun, not marked");
-      return;
+      return undefined;
     case "deliver_alert":
       await tellAlert(dependencies, message.tenantId, asId<"Alert">(message.payload.alertId));
       crashPoint("outbox: alert told, not marked");
-      return;
+      return undefined;
     case "check_alerts":
       await withTenant(dependencies.db, message.tenantId, (transaction) =>
         checkStockAlerts(transaction, message.tenantId, asId<"Sku">(message.payload.skuId)),
       );
       crashPoint("outbox: alerts compared, not marked");
-      return;
+      return undefined;
     case "check_stock":
       await stopCorruptSku(dependencies, message.tenantId, asId<"Sku">(message.payload.skuId));
       crashPoint("outbox: stock compared, not marked");
-      return;
+      return undefined;
     case "start_approval":
       await start(dependencies, startingOf(message));
       crashPoint("outbox: approval started, not marked");
-      return;
+      return undefined;
     case "start_bulk":
       await start(dependencies, startingOf(message));
       crashPoint("outbox: bulk operation started, not marked");
-      return;
+      return undefined;
     case "fetch_tracking": {
       const { shop, orderId } = orderOf(message.tenantId, message.payload.orderRef);
       const entries = await dependencies.channel.tracking(shop, orderId);
@@ -173,7 +186,7 @@ async function carryOut(dependencies: IntakeDependencies, message: ClaimedMessag
         appendTracking(transaction, message.tenantId, message.payload.orderId, entries),
       );
       crashPoint("outbox: tracking stored, not marked");
-      return;
+      return undefined;
     }
     case "fetch_document": {
       const { shop } = orderOf(message.tenantId, message.payload.orderRef);
@@ -187,7 +200,7 @@ async function carryOut(dependencies: IntakeDependencies, message: ClaimedMessag
         }),
       );
       crashPoint("outbox: document stored, not marked");
-      return;
+      return undefined;
     }
     default:
       return unreachable(message);

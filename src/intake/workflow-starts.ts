@@ -9,7 +9,6 @@ import {
   holdWorkflowId,
   newsSyncWorkflowId,
   priorities,
-  skuWorkflowId,
   taskQueues,
 } from "../workflows/addressing.ts";
 import {
@@ -19,9 +18,7 @@ import {
   type BulkInput,
   type HoldInput,
   type InventorySyncInput,
-  offerChanged,
   searchAttributes,
-  type SkuInput,
 } from "../workflows/messages.ts";
 import type { IntakeDependencies } from "./dependencies.ts";
 
@@ -103,30 +100,6 @@ export async function start(
     staticSummary: summary,
     ...(attribute === undefined ? {} : { typedSearchAttributes: [attribute] }),
     ...(priority === undefined ? {} : { priority: { priorityKey: priority, fairnessKey: input.tenantId } }),
-  });
-}
-
-/** The SKU's entity learns that its offer may have changed; one that has ended is started. */
-export async function tellSku(
-  { client, queuePrefix }: IntakeDependencies,
-  tenantId: TenantId,
-  skuId: string,
-  causedAt: string,
-): Promise<void> {
-  const input: SkuInput = {
-    tenantId,
-    skuId: asId<"Sku">(skuId),
-    // Read only by an entity that this starts: nobody knows how the one before it ended.
-    queueMayRemain: true,
-    ...(queuePrefix === "" ? {} : { queuePrefix }),
-  };
-  await client.workflow.signalWithStart("skuInventory", {
-    workflowId: skuWorkflowId(input.skuId),
-    taskQueue: taskQueues(queuePrefix).inventory,
-    args: [input],
-    signal: offerChanged,
-    signalArgs: [{ causedAt }],
-    typedSearchAttributes: [{ key: searchAttributes.sku, value: skuId }],
   });
 }
 

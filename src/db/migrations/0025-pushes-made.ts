@@ -2,8 +2,8 @@ import type { Kysely } from "kysely";
 import { run } from "./tools.ts";
 
 /**
- * Who has pushed what a batch has changed marks its message when that has worked, and not when it begins: until then the message is
- * what makes sure of the push. One that the dispatcher holds is being told, and stays the dispatcher's.
+ * Who pushes marks the messages that ask for it when that has worked, or when the SKU's entity was told to, and not when it begins:
+ * until then they are what makes sure of the push. One that the dispatcher holds is being told, and stays the dispatcher's.
  */
 export async function up(db: Kysely<unknown>): Promise<void> {
   await run(
@@ -18,7 +18,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
          where message.done_at is null
          for update of message skip locked
        )
-       update outbox set done_at = made.begun_at, leased_until = null from made where outbox.id = made.id
+       update outbox set done_at = coalesce(made.begun_at, clock_timestamp()), leased_until = null from made where outbox.id = made.id
      $$;
      revoke all on function complete_pushes(jsonb) from public;
      grant execute on function complete_pushes(jsonb) to cf_app;

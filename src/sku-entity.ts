@@ -1,0 +1,60 @@
+import { setTimeout as pause } from "node:timers/promises";
+import { type Client, WithStartWorkflowOperation } from "@temporalio/client";
+import { asId, type TenantId } from "./domain/ids.ts";
+import type { StockAnswer, StockOperation } from "./domain/stock/operation.ts";
+import { metItsEnd } from "./met-its-end.ts";
+import { skuWorkflowId, taskQueues } from "./workflows/addressing.ts";
+import { applyOperations, offerChanged, searchAttributes, type SkuInput } from "./workflows/messages.ts";
+
+/** Times that a request is sent again when it meets the end of an entity's run. */
+const triesMaximum = 50;
+const askAgainMilliseconds = 20;
+
+/** Asks the SKU's entity, one that is started when none runs; one answer for each operation, in their order. May be asked again. */
+export async function askEntity(
+  client: Client,
+  input: SkuInput,
+  operations: readonly StockOperation[],
+): Promise<readonly StockAnswer[]> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await client.workflow.executeUpdateWithStart(applyOperations, {
+        args: [operations],
+        startWorkflowOperation: new WithStartWorkflowOperation("skuInventory", {
+          workflowId: skuWorkflowId(input.skuId),
+          taskQueue: taskQueues(input.queuePrefix).inventory,
+          args: [input],
+          workflowIdConflictPolicy: "USE_EXISTING",
+          typedSearchAttributes: [{ key: searchAttributes.sku, value: input.skuId }],
+        }),
+      });
+    } catch (error) {
+      if (!metItsEnd(error) || attempt >= triesMaximum) throw error;
+      await pause(askAgainMilliseconds);
+    }
+  }
+}
+
+/** The SKU's entity learns that its offer may have changed; one that has ended is started. */
+export async function tellSku(
+  { client, queuePrefix }: { readonly client: Client; readonly queuePrefix: string },
+  tenantId: TenantId,
+  skuId: string,
+  causedAt: string,
+): Promise<void> {
+  const input: SkuInput = {
+    tenantId,
+    skuId: asId<"Sku">(skuId),
+    // Read only by an entity that this starts: nobody knows how the one before it ended.
+    queueMayRemain: true,
+    ...(queuePrefix === "" ? {} : { queuePrefix }),
+  };
+  await client.workflow.signalWithStart("skuInventory", {
+    workflowId: skuWorkflowId(input.skuId),
+    taskQueue: taskQueues(queuePrefix).inventory,
+    args: [input],
+    signal: offerChanged,
+    signalArgs: [{ causedAt }],
+    typedSearchAttributes: [{ key: searchAttributes.sku, value: skuId }],
+  });
+}
