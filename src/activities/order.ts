@@ -33,7 +33,7 @@ import {
   orderSummaryOf,
 } from "../domain/order/order.ts";
 import { chooseCourse, type ShortageRefusal, takeShortage, waitsUntil } from "../domain/order/shortage.ts";
-import { comparisonTimeFor } from "../domain/stock/offer.ts";
+import { comparisonTimeFor, firstLookTimeFor } from "../domain/stock/offer.ts";
 import type { StockAnswer } from "../domain/stock/operation.ts";
 import { savePackages } from "../db/packages.ts";
 import type { ActivityDependencies } from "./dependencies.ts";
@@ -196,7 +196,7 @@ async function causeEffects(
       const known = await findChannelTime(transaction, order.id, order.handledVersion);
       const unchangedAt = known ?? order.latest.snapshot.createdAt;
       const compared = await findComparedSince(transaction, order.id, unchangedAt);
-      messages.push(...compared.map((skuId) => compareOfferSoon(skuId, Date.parse(order.now))));
+      messages.push(...compared.flatMap((skuId) => compareOffer(skuId, order)));
     }
     if (event.kind === "status_changed" && (event.to === "in_transit" || event.to === "delivered")) {
       messages.push({ kind: "fetch_tracking", key: `${order.id}/${event.to}`, payload: reference });
@@ -218,14 +218,18 @@ async function causeEffects(
 }
 
 /** Nothing else would look at the offer again. */
-function compareOfferSoon(skuId: SkuId, now: number): MessageToAppend {
-  const time = comparisonTimeFor(now);
-  return {
+function compareOffer(skuId: SkuId, order: LockedOrder): readonly MessageToAppend[] {
+  const now = Date.parse(order.now);
+  const looks = [
+    { key: `${skuId}/handed over/${order.id}`, time: firstLookTimeFor(now) },
+    { key: `${skuId}/late news/${comparisonTimeFor(now)}`, time: comparisonTimeFor(now) },
+  ];
+  return looks.map(({ key, time }) => ({
     kind: "push_offer",
-    key: `${skuId}/late news/${time}`,
+    key,
     payload: { skuId },
     notBefore: new Date(time).toISOString(),
-  };
+  }));
 }
 
 function packagesOf(state: OrderState, lineIds: readonly string[]): readonly string[] {

@@ -68,7 +68,7 @@ async function hear(skuId: SkuId, status: ChannelStatus, minutes: number): Promi
 const comparisonsOrdered = (skuId: SkuId) =>
   database.asSuperuser("select from outbox where kind = 'push_offer' and payload ->> 'skuId' = $1", [skuId]);
 
-// Of each the SKU was compared half an hour ago.
+// Of each the SKU was compared half an hour ago. It is compared at once, and when the order has told our stock.
 test.each<[what: string, news: readonly (readonly [ChannelStatus, number])[], again: number]>([
   [
     "on its way since before that",
@@ -76,7 +76,7 @@ test.each<[what: string, news: readonly (readonly [ChannelStatus, number])[], ag
       ["awaiting_collection", 90],
       ["in_transit", 40],
     ],
-    1,
+    2,
   ],
   [
     "on its way, and touched since",
@@ -84,7 +84,7 @@ test.each<[what: string, news: readonly (readonly [ChannelStatus, number])[], ag
       ["awaiting_collection", 90],
       ["in_transit", 10],
     ],
-    1,
+    2,
   ],
   [
     "delivered, and never heard of on its way",
@@ -92,9 +92,9 @@ test.each<[what: string, news: readonly (readonly [ChannelStatus, number])[], ag
       ["awaiting_collection", 90],
       ["delivered", 10],
     ],
-    1,
+    2,
   ],
-  ["never heard of before", [["in_transit", 10]], 1],
+  ["never heard of before", [["in_transit", 10]], 2],
   [
     "known to wait for the carrier when it was compared",
     [

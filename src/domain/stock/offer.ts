@@ -28,15 +28,27 @@ export interface ChannelNumbers {
   readonly locked: number;
 }
 
+const firstLookWindow = 1_000;
+
+/**
+ * When an offer is to be compared again because of news that are older than its last comparison: it counted units as under
+ * way, or as still here, that had left already, and so may have pushed too many, or have found sums that agreed by chance.
+ * With the next full second, so that all SKUs of which that is heard together are read by one call.
+ *
+ * @param now milliseconds since the epoch, by a clock that all processes share.
+ */
+export function firstLookTimeFor(now: number): number {
+  return (Math.floor(now / firstLookWindow) + 1) * firstLookWindow;
+}
+
 /** One comparison of a SKU's offer answers all late news of so many milliseconds. */
 const comparisonWindow = 10_000;
 /** How much longer than its window the transaction that takes such news in may last. */
 const comparisonMargin = 5_000;
 
 /**
- * When an offer is to be compared again because of news that are older than its last comparison: it counted units as under
- * way, or as still here, that had left already, and so may have pushed too many, or have found sums that agreed by chance.
- * All news of one window have the same time.
+ * When to look once more after that: the order may still have had to tell our stock that the units are gone. All news of one
+ * window have the same time.
  *
  * @param now milliseconds since the epoch, by a clock that all processes share.
  */

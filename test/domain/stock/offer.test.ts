@@ -2,7 +2,9 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import {
   bufferOf,
+  comparisonTimeFor,
   decideOffer,
+  firstLookTimeFor,
   refusedAgainAfter,
   secondLookTimeFor,
   syncStatusOf,
@@ -119,12 +121,16 @@ test.each([
   expect(syncStatusOf({ paused, listings })).toBe(expected);
 });
 
-test("a second look at an unclear push comes three to six seconds later, once for each window", () => {
+test.each([
+  ["the first look after late news", firstLookTimeFor, 0, 1_000],
+  ["the one after that", comparisonTimeFor, 5_000, 15_000],
+  ["the second look at an unclear push", secondLookTimeFor, 3_000, 6_000],
+] as const)("%s comes within its bounds", (_what, timeFor, least, most) => {
   fc.assert(
     fc.property(fc.nat(1e12), (now) => {
-      const wait = secondLookTimeFor(now) - now;
-      expect(wait).toBeGreaterThan(3_000 - 1);
-      expect(wait).toBeLessThanOrEqual(6_000);
+      const wait = timeFor(now) - now;
+      expect(wait).toBeGreaterThan(least - 1);
+      expect(wait).toBeLessThanOrEqual(most);
     }),
   );
 });
