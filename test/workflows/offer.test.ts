@@ -1,9 +1,16 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type Client, WorkflowNotFoundError } from "@temporalio/client";
 import { createActivities } from "../../src/activities/index.ts";
+import { createOffers } from "../../src/activities/offer.ts";
+import { appendToOutbox } from "../../src/db/outbox.ts";
+import { applyStockBatch } from "../../src/db/stock.ts";
 import { withTenant } from "../../src/db/tenant.ts";
-import { asId } from "../../src/domain/ids.ts";
+import { asId, type SkuId } from "../../src/domain/ids.ts";
+import type { IntakeDependencies } from "../../src/intake/dependencies.ts";
+import { outboxClasses, workOffOutbox } from "../../src/intake/outbox.ts";
 import { ChannelFailure } from "../../src/integrations/ports/failure.ts";
 import type { SalesChannel } from "../../src/integrations/ports/sales-channel.ts";
+import { skuWorkflowId } from "../../src/workflows/addressing.ts";
 import { adjust } from "../domain/stock/stock-builders.ts";
 import { type DemoShop, startDemoShop, stockOfChannelSku } from "../support/demo-shop.ts";
 import { until } from "../support/until.ts";
@@ -167,7 +174,7 @@ describe("who has applied a batch", () => {
     expect(status).toBe("synced");
   });
 
-  test("leaves the message to come due when the push does not work", async () => {
+  test("leaves what does not work to the SKU's entity", async () => {
     const sku = await skuOf(7);
     let asked = 0;
     const refuses: SalesChannel["readStock"] = () => {
@@ -176,8 +183,33 @@ describe("who has applied a batch", () => {
     };
     const activities = activitiesWith({ readStock: refuses });
     await activities.applyStockBatch({ ...sku.key, operations: [adjust("not pushed", 4)] });
-    await until("its listing has failed", async () => (await rowsOf(sku.skuId)).status === "failed");
+    await until("the message is done", () => isDone(sku.skuId));
     expect(asked).toBe(1);
+    expect((await rowsOf(sku.skuId)).status).toBe("failed");
+    expect(await signalsTo(sku.skuId)).toEqual(["offerChanged"]);
+  });
+
+  test("leaves the message open, to come due again, when nobody can be told", async () => {
+    const sku = await skuOf(9);
+    let told = 0;
+    const offers = createOffers({
+      db: demo.db,
+      channel: { ...demo.channel, readStock: () => Promise.reject(new Error("cut off")) },
+      client: {
+        workflow: {
+          signalWithStart: () => {
+            told += 1;
+            return Promise.reject(new Error("cut off as well"));
+          },
+        },
+      } as unknown as Client,
+      queuePrefix: demo.temporal.taskQueuePrefix,
+    });
+    const { pushCauses } = await applyStockBatch(demo.db, demo.shop.tenantId, sku.skuId, [
+      adjust("told nobody", 1),
+    ]);
+    expect(offers.beginPush(demo.shop.tenantId, sku.skuId, pushCauses)).toBe(true);
+    await until("the entity was to be told", () => told === 1);
     const [message] = await openMessagesOf(sku.skuId);
     expect(Date.parse(message?.next_attempt_at ?? "")).toBeGreaterThan(Date.now());
   });
@@ -207,3 +239,81 @@ describe("who has applied a batch", () => {
     expect(told.length).toBeLessThan(10);
   });
 });
+
+describe("the dispatcher", () => {
+  const ask = (skuId: SkuId, key: string, byEntity?: true) =>
+    withTenant(demo.db, demo.shop.tenantId, (transaction) =>
+      appendToOutbox(transaction, demo.shop.tenantId, [
+        {
+          kind: "push_offer",
+          key: `${skuId}/${key}`,
+          payload: { skuId, ...(byEntity === undefined ? {} : { byEntity }) },
+        },
+      ]),
+    );
+  const workOff = (beginPush: IntakeDependencies["beginPush"]) =>
+    workOffOutbox(
+      { ...demo.intake, ...(beginPush === undefined ? {} : { beginPush }) },
+      outboxClasses.workflows,
+    );
+
+  test("begins the push that a message asks for, which is done when that has worked", async () => {
+    const sku = await skuOf(10);
+    await showAtChannel(sku.id, sku.available + 7);
+    await ask(sku.skuId, "asked");
+    const offers = createOffers({
+      ...demo,
+      queuePrefix: demo.temporal.taskQueuePrefix,
+      client: demo.temporal.client,
+    });
+    await workOff(offers.beginPush);
+    await until("the message is done", () => isDone(sku.skuId));
+    expect(await shownFor(sku.id)).toBe(sku.available);
+    expect(await signalsTo(sku.skuId)).toEqual([]);
+  });
+
+  test("begins it anew after seconds, since the process may have been lost", async () => {
+    const sku = await skuOf(11);
+    await ask(sku.skuId, "lost");
+    let begun = 0;
+    await workOff(() => {
+      begun += 1;
+      return true;
+    });
+    await workOff(() => {
+      begun += 1;
+      return true;
+    });
+    expect(begun).toBe(1);
+    const [message] = await openMessagesOf(sku.skuId);
+    expect(Date.parse(message?.next_attempt_at ?? "")).toBeGreaterThan(Date.now());
+  });
+
+  test("tells the entity of what it must do itself, and when too much is under way", async () => {
+    const [lost, late] = [await skuOf(12), await skuOf(13)];
+    await ask(lost.skuId, "lost run", true);
+    await workOff(() => true);
+    await ask(late.skuId, "too many");
+    await workOff(() => false);
+    for (const { skuId } of [lost, late]) {
+      expect(await isDone(skuId)).toBe(true);
+      expect(await signalsTo(skuId)).toEqual(["offerChanged"]);
+    }
+  });
+});
+
+/** Signals that the SKU's entity has had; none when none was ever started. */
+async function signalsTo(skuId: SkuId): Promise<readonly string[]> {
+  const handle = demo.temporal.client.workflow.getHandle(skuWorkflowId(skuId));
+  const isKnown = await handle.describe().then(
+    () => true,
+    (error: unknown) => {
+      if (error instanceof WorkflowNotFoundError) return false;
+      throw error;
+    },
+  );
+  const history = isKnown ? await handle.fetchHistory() : { events: [] };
+  return (history.events ?? []).flatMap(
+    (event) => event.workflowExecutionSignaledEventAttributes?.signalName ?? [],
+  );
+}
