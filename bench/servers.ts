@@ -12,6 +12,7 @@ import { startTemporal } from "../src/embedded/temporal.ts";
 import { findTemporal } from "../src/embedded/temporal-binary.ts";
 import { connectClient, connectNative, searchAttributes } from "../src/temporal.ts";
 import { bundleWorkflows, type RunningWorkers, startWorkers } from "../src/workers.ts";
+import type { SalesChannel } from "../src/integrations/ports/sales-channel.ts";
 import { noChannel, silent } from "../test/support/workers.ts";
 import { type ProcessorSeconds, processorSeconds } from "./processor-time.ts";
 import { makeHome } from "./stack.ts";
@@ -119,15 +120,16 @@ async function readProcessorSeconds(): Promise<ProcessorSeconds> {
   return new Map([...servers, ["worker", (user + system) / 1_000_000]]);
 }
 
-/** What the product's activities are handed in its worker; no channel is reached and nothing is polled. */
+/** What the product's activities are handed in its worker; nothing is polled, and no channel is reached unless one is given. */
 export function workerDependencies(
   servers: BenchServers,
   db: Database,
   queuePrefix: string,
+  channel: SalesChannel = noChannel,
 ): ActivityDependencies {
   return {
     db,
-    channel: noChannel,
+    channel,
     client: servers.client,
     logger: silent,
     alerting: {

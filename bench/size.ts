@@ -18,6 +18,7 @@ import { until } from "../test/support/until.ts";
 import type { Benchmark } from "./benchmark.ts";
 import { repeated } from "./harness.ts";
 import { buildInstallation, type Installation, sealAll } from "./installation.ts";
+import { openMemoryChannel } from "./memory-channel.ts";
 import { compareTo, type Figure, quantileOf } from "./report.ts";
 import { type BenchServers, onServers, workerDependencies, workerPoolSize } from "./servers.ts";
 import { reservationOf } from "./stock.ts";
@@ -201,7 +202,10 @@ async function startApi({ servers, db, installation: { shop } }: Bed) {
   };
 }
 
-/** Three movements at a time: a unit comes in, is promised to an order and leaves with it. */
+/**
+ * Three movements at a time: a unit comes in, is promised to an order and leaves with it. What this changes for the listings is
+ * pushed to shops that answer at once.
+ */
 async function measureWrites(
   bed: Bed,
   load: { readonly written: number; readonly writtenSkus: number; readonly inFlight: number },
@@ -209,7 +213,7 @@ async function measureWrites(
   const { servers, db, installation } = bed;
   const { tenantId } = installation.shop;
   const queuePrefix = `size-${randomUUID()}-`;
-  const dependencies = workerDependencies(servers, db, queuePrefix);
+  const dependencies = workerDependencies(servers, db, queuePrefix, openMemoryChannel());
   const stock = createStockActivities(dependencies);
   const workers = await servers.startWorkers(createActivities(dependencies), queuePrefix);
   const ask = async (skuId: SkuId, operation: StockOperation, wanted: StockAnswer["outcome"]) => {
