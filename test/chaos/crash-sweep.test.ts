@@ -17,6 +17,8 @@ const all = Object.keys(crashPoints) as CrashPoint[];
 const few: readonly CrashPoint[] = [
   "webhook: stored, not answered",
   "key: effect done, answer not stored",
+  // Of all workflows this one waits longest by a timer, and for a person: its replay must wait on.
+  "approval: approved, stock not asked",
   "orders: stored, workflows not told",
   "stock: batch committed, not answered",
   "order: decision committed, not answered",
