@@ -66,11 +66,14 @@ const channel = createTiktokShop({
 });
 
 const queuePrefix = "";
+/** What is left of the time to stop when the Workers have; a push that takes longer is begun anew by the next process. */
+const pushesEndMilliseconds = 500;
 const offers = createOffers({
   db,
   channel,
   client,
   queuePrefix,
+  logger,
   pushConfirmed: (seconds) => metrics?.pushConfirmed(seconds),
 });
 const intake: IntakeDependencies = {
@@ -122,6 +125,7 @@ const closing = closeWithGrace({ delay: 4_900, logger }, async ({ err, signal })
   metricsServer?.close();
   await dispatcher.stop();
   await workers.stop();
+  await offers.allEnded(pushesEndMilliseconds);
   await client.connection.close();
   await connection.close();
   await Promise.all([db.destroy(), dispatcherDb.destroy(), reportDb.destroy()]);

@@ -120,7 +120,7 @@ export async function startWorkers(options: WorkersOptions): Promise<RunningWork
       ...shared,
       ...drainWithin(askersShare),
       taskQueue: queues.tiktok,
-      // Pushes that wait for a shop's budget hold a slot each, and must not keep other shops' calls from theirs.
+      // Pushes that entities repeat hold a slot each while they wait for a shop's budget, and must not keep other shops' calls from theirs.
       maxConcurrentActivityTaskExecutions: 600,
     }),
     Worker.create({

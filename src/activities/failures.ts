@@ -19,6 +19,6 @@ export function asActivityFailure(error: unknown): unknown {
     // Credentials are mended by people, and then the same call works: it is tried on, slowly.
     nonRetryable: error.kind === "refused",
     ...(retryAfter === null ? {} : { nextRetryDelay: retryAfter }),
-    ...(error.kind === "unauthorised" ? { nextRetryDelay: "1m" as const } : {}),
+    ...(error.kind === "unauthorised" ? { nextRetryDelay: 60_000 } : {}),
   });
 }

@@ -1,3 +1,5 @@
+import { ApplicationFailure } from "@temporalio/activity";
+import { LRUCache } from "lru-cache";
 import pTimeout from "p-timeout";
 import { createCoalescer } from "../coalescer.ts";
 import { crashPoint } from "../crash-points.ts";
@@ -5,6 +7,7 @@ import { findListings, type Listing } from "../db/listings.ts";
 import { completePushes, findPushCauses, type PushMade } from "../db/outbox.ts";
 import { withTenant } from "../db/tenant.ts";
 import { asId, type SkuId, type TenantId } from "../domain/ids.ts";
+import { ChannelFailure } from "../integrations/ports/failure.ts";
 import { tellSku } from "../sku-entity.ts";
 import type { ActivityDependencies } from "./dependencies.ts";
 import { asActivityFailure } from "./failures.ts";
@@ -16,6 +19,8 @@ interface Change {
   readonly causes: readonly string[];
   /** ISO time since when a number is wrong; null when nobody has told. */
   readonly causedAt: string | null;
+  /** It comes as an activity: Temporal decides when to try again what has failed, and now is the time. */
+  readonly isActivity: boolean;
 }
 
 /** What is known of a SKU just before its push. */
@@ -30,19 +35,28 @@ interface Beginning {
 const skusMaximum = 500;
 /** Nobody waits for a message to be marked: many are in one statement. */
 const completionLingerMilliseconds = 100;
+/** What has failed for many at once is told to their entity by one signal. */
+const tellLingerMilliseconds = 20;
 /** Messages whose pushes may be under way in this process. */
 const messagesUnderWayMaximum = 2_000;
 /** A push of which no end is heard keeps the SKU's next one waiting for so long; Temporal gives an activity a minute. */
 const pushMillisecondsMaximum = 50_000;
+/** How long a listing whose push has failed is left to its SKU's entity, unless the failure says how long. */
+const restMilliseconds = 5_000;
+/** Listings of which is remembered that they rest; one that falls out is only tried sooner. */
+const restingMaximum = 10_000;
 
 /**
- * Pushes of SKUs' offers. In one process one push of a SKU is under way, however many ask for it: what changes meanwhile is
- * made good together, by the next.
+ * Pushes of SKUs' offers. In one process one push of a SKU is under way, however many ask for it (but for one of which no end is
+ * heard): what changes meanwhile is made good together, by the next.
  */
 export function createOffers(
-  dependencies: Pick<ActivityDependencies, "db" | "channel" | "client" | "queuePrefix" | "pushConfirmed">,
+  dependencies: Pick<
+    ActivityDependencies,
+    "db" | "channel" | "client" | "queuePrefix" | "logger" | "pushConfirmed"
+  >,
 ) {
-  const { db } = dependencies;
+  const { db, logger } = dependencies;
   const settle = createListingSettling(dependencies);
 
   const begin = createCoalescer<{ readonly skuId: SkuId; readonly causes: readonly string[] }, Beginning>({
@@ -78,46 +92,73 @@ export function createOffers(
     },
   });
 
-  /** Listings are settled side by side, so that one shop's trouble keeps no other from being told. */
+  const tellEntity = createCoalescer<string, null>({
+    itemsMaximum: messagesUnderWayMaximum,
+    lingerMilliseconds: tellLingerMilliseconds,
+    async send(key, causedAt) {
+      const { tenantId, skuId } = skuOf(key);
+      await tellSku(dependencies, tenantId, skuId, earliestOf(causedAt) ?? new Date().toISOString());
+      crashPoint("offer: entity told, messages open");
+      return causedAt.map(() => null);
+    },
+  });
+
+  /** Listings whose last push has failed. Whatever changes meanwhile, they are not tried more often than Temporal tries them. */
+  const resting = new LRUCache<string, true>({ max: restingMaximum });
+
+  async function settleOrRest(tenantId: TenantId, listing: Listing, causedAt: string | null): Promise<void> {
+    try {
+      await settle(tenantId, listing, causedAt);
+      resting.delete(listing.listingId);
+    } catch (error) {
+      resting.set(listing.listingId, true, { ttl: restAfter(error) });
+      throw error;
+    }
+  }
+
+  /** Answers with the time of its beginning. Listings are settled side by side: one shop's trouble keeps no other from being told. */
   const pushSku = createCoalescer<Change, string>({
     itemsMaximum: messagesUnderWayMaximum,
     lingerMilliseconds: 0,
     async send(key, changes) {
-      const [tenantId, skuId] = key.split(" ") as [TenantId, SkuId];
+      const { tenantId, skuId } = skuOf(key);
       const causes = changes.flatMap((change) => change.causes);
       const { listings, times, begunAt } = await begin(tenantId, { skuId, causes });
       const causedAt = earliestOf([...times, ...changes.flatMap((change) => change.causedAt ?? [])]);
-      const settling = listings
-        .filter(({ paused }) => !paused)
-        .map((listing) => settle(tenantId, listing, causedAt));
-      const outcomes = await pTimeout(Promise.allSettled(settling), {
-        milliseconds: pushMillisecondsMaximum,
-        message: "No end is heard of the push",
-      });
+      const pushed = listings.filter(({ paused }) => !paused);
+      const isActivity = changes.some((change) => change.isActivity);
+      const ready = isActivity ? pushed : pushed.filter(({ listingId }) => !resting.has(listingId));
+      const outcomes = await pTimeout(
+        Promise.allSettled(ready.map((listing) => settleOrRest(tenantId, listing, causedAt))),
+        { milliseconds: pushMillisecondsMaximum, message: "No end is heard of the push" },
+      );
       crashPoint("offer: settled, not answered");
-      const failed = outcomes.find((outcome) => outcome.status === "rejected");
-      if (failed !== undefined) throw failed.reason;
+      const failures = outcomes.flatMap((outcome) =>
+        outcome.status === "rejected" ? [outcome.reason as unknown] : [],
+      );
+      // What the channel refuses is not tried again; what fails beside it must be.
+      if (failures.length > 0) throw failures.find((failure) => !isRefusal(failure)) ?? failures[0];
+      if (ready.length < pushed.length) throw new Error("A listing rests after a failure");
       return changes.map(() => begunAt);
     },
   });
-  const keyOf = (tenantId: TenantId, skuId: SkuId): string => `${tenantId} ${skuId}`;
 
   /** Messages whose pushes are under way. */
-  const underWay = new Set<string>();
+  const underWay = new Map<string, Promise<void>>();
 
   /** Temporal repeats what does not work at once. */
-  async function pushOrTellEntity(
-    tenantId: TenantId,
-    skuId: SkuId,
-    causes: readonly string[],
-    causedAt: string,
-  ): Promise<void> {
-    const begunAt = await pushSku(keyOf(tenantId, skuId), { causes, causedAt: null }).catch(async () => {
-      await tellSku(dependencies, tenantId, skuId, causedAt);
-      crashPoint("offer: entity told, messages open");
-      return null;
-    });
-    await complete(tenantId, { causes, begunAt });
+  async function pushOrTellEntity(key: string, causes: readonly string[], causedAt: string): Promise<void> {
+    try {
+      const begunAt = await pushSku(key, { causes, causedAt: null, isActivity: false }).catch(async () => {
+        await tellEntity(key, causedAt);
+        return null;
+      });
+      await complete(skuOf(key).tenantId, { causes, begunAt });
+    } catch (error) {
+      logger.warn({ err: error, skuId: skuOf(key).skuId }, "A push has not worked, and comes due again");
+    } finally {
+      for (const cause of causes) underWay.delete(cause);
+    }
   }
 
   return {
@@ -138,13 +179,15 @@ export function createOffers(
       const causes = messages.filter((message) => !underWay.has(message));
       if (underWay.size + causes.length > messagesUnderWayMaximum) return false;
       if (causes.length === 0) return true;
-      for (const cause of causes) underWay.add(cause);
-      void pushOrTellEntity(tenantId, skuId, causes, causedAt)
-        .catch(() => undefined)
-        .finally(() => {
-          for (const cause of causes) underWay.delete(cause);
-        });
+      const push = pushOrTellEntity(keyOf(tenantId, skuId), causes, causedAt);
+      for (const cause of causes) underWay.set(cause, push);
       return true;
+    },
+
+    /** Waits until the pushes have ended that are under way now, but not longer than some milliseconds. */
+    async allEnded(millisecondsMaximum: number): Promise<void> {
+      const ended = Promise.all(underWay.values()).then(() => undefined);
+      await pTimeout(ended, { milliseconds: millisecondsMaximum, fallback: () => undefined });
     },
 
     activities: {
@@ -163,13 +206,33 @@ export function createOffers(
         readonly causedAt?: string | null;
       }): Promise<void> {
         try {
-          await pushSku(keyOf(tenantId, skuId), { causes: [], causedAt });
+          await pushSku(keyOf(tenantId, skuId), { causes: [], causedAt, isActivity: true });
         } catch (error) {
           throw asActivityFailure(error);
         }
       },
     },
   };
+}
+
+function keyOf(tenantId: TenantId, skuId: SkuId): string {
+  return `${tenantId} ${skuId}`;
+}
+
+function skuOf(key: string): { readonly tenantId: TenantId; readonly skuId: SkuId } {
+  const [tenantId = "", skuId = ""] = key.split(" ");
+  return { tenantId: asId<"Tenant">(tenantId), skuId: asId<"Sku">(skuId) };
+}
+
+function isRefusal(failure: unknown): boolean {
+  return failure instanceof ChannelFailure && failure.kind === "refused";
+}
+
+/** Milliseconds until Temporal tries again what has failed so. */
+function restAfter(error: unknown): number {
+  const failure = asActivityFailure(error);
+  const delay: unknown = failure instanceof ApplicationFailure ? failure.nextRetryDelay : undefined;
+  return typeof delay === "number" && delay > 0 ? delay : restMilliseconds;
 }
 
 /** The earliest of ISO times; null of none. */

@@ -30,6 +30,7 @@ import {
   needsAttention,
   nextStepOf,
   type OrderState,
+  resolvedStages,
   orderSummaryOf,
 } from "../domain/order/order.ts";
 import { chooseCourse, type ShortageRefusal, takeShortage, waitsUntil } from "../domain/order/shortage.ts";
@@ -196,7 +197,7 @@ async function causeEffects(
       const known = await findChannelTime(transaction, order.id, order.handledVersion);
       const unchangedAt = known ?? order.latest.snapshot.createdAt;
       const compared = await findComparedSince(transaction, order.id, unchangedAt);
-      messages.push(...compared.flatMap((skuId) => compareOffer(skuId, order)));
+      messages.push(...compared.flatMap((skuId) => compareOffer(skuId, order, state)));
     }
     if (event.kind === "status_changed" && (event.to === "in_transit" || event.to === "delivered")) {
       messages.push({ kind: "fetch_tracking", key: `${order.id}/${event.to}`, payload: reference });
@@ -217,14 +218,16 @@ async function causeEffects(
   await appendToOutbox(transaction, tenantId, messages);
 }
 
-/** Nothing else would look at the offer again. */
-function compareOffer(skuId: SkuId, order: LockedOrder): readonly MessageToAppend[] {
+/**
+ * Nothing else would look at the offer again. At once only when our stock knows that the units are gone: before, they would be
+ * offered once more.
+ */
+function compareOffer(skuId: SkuId, order: LockedOrder, { lines }: OrderState): readonly MessageToAppend[] {
   const now = Date.parse(order.now);
-  const looks = [
-    { key: `${skuId}/handed over/${order.id}`, time: firstLookTimeFor(now) },
-    { key: `${skuId}/late news/${comparisonTimeFor(now)}`, time: comparisonTimeFor(now) },
-  ];
-  return looks.map(({ key, time }) => ({
+  const late = { key: `${skuId}/late news/${comparisonTimeFor(now)}`, time: comparisonTimeFor(now) };
+  const first = { key: `${skuId}/handed over/${order.id}`, time: firstLookTimeFor(now) };
+  const stockKnows = lines.every(({ stage }) => resolvedStages.includes(stage));
+  return (stockKnows ? [first, late] : [late]).map(({ key, time }) => ({
     kind: "push_offer",
     key,
     payload: { skuId },

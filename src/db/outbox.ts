@@ -165,7 +165,7 @@ export async function findPushCauses(
 
 /**
  * Milliseconds until a push that was begun is begun once more, since its process may have been lost: more than it takes when all is
- * well. It is never twice under way in one process.
+ * well. In the process where it is under way it is let be.
  */
 export const pushMilliseconds = 10_000;
 

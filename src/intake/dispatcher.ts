@@ -40,6 +40,10 @@ export function startDispatcher(dependencies: IntakeDependencies): Loop {
       restMilliseconds: 50,
       logger,
     }),
+    startLoop("outbox to pushes", () => workOffOutbox(dependencies, outboxClasses.offers), {
+      restMilliseconds: 50,
+      logger,
+    }),
     startLoop(
       "outbox to the channel",
       () => workOffOutbox(dependencies, outboxClasses.channel, channelPauses),

@@ -29,10 +29,12 @@ import { start, startingOf, tellAlert } from "./workflow-starts.ts";
  */
 export const outboxClasses = {
   workflows: {
-    kinds: ["wake_order", "push_offer", "look_at_news", "begin_hold", "start_approval", "start_bulk"],
+    kinds: ["wake_order", "look_at_news", "begin_hold", "start_approval", "start_bulk"],
     claimMaximum: 40,
     atOnce: 4,
   },
+  // Apart from what waits for Temporal, which pushes do not need.
+  offers: { kinds: ["push_offer"], claimMaximum: 40, atOnce: 4 },
   // Apart from what orders wait for: when a shop's channel fails, hundreds of alerts open at once.
   alerts: { kinds: ["deliver_alert", "check_alerts", "check_stock"], claimMaximum: 20, atOnce: 2 },
   channel: { kinds: ["fetch_tracking", "fetch_document"], claimMaximum: 4, atOnce: 4 },

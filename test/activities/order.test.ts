@@ -68,7 +68,8 @@ async function hear(skuId: SkuId, status: ChannelStatus, minutes: number): Promi
 const comparisonsOrdered = (skuId: SkuId) =>
   database.asSuperuser("select from outbox where kind = 'push_offer' and payload ->> 'skuId' = $1", [skuId]);
 
-// Of each the SKU was compared half an hour ago. It is compared at once, and when the order has told our stock.
+// Of each the SKU was compared half an hour ago. The units are from before the shop was opened, so that nothing is awaited of our stock:
+// it is compared at once, and once more.
 test.each<[what: string, news: readonly (readonly [ChannelStatus, number])[], again: number]>([
   [
     "on its way since before that",

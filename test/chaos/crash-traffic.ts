@@ -16,7 +16,7 @@ export async function createCrashTraffic(stack: ChaosStack, client: CarefulClien
   const [scarce, ...others] = (await skusOf(stack)).map(({ id }) => id);
   if (scarce === undefined) throw new Error("The shop has too few SKUs");
   let turn = 0;
-  // Another one each time: a push that died with its process keeps its SKU's next one waiting for a minute.
+  // Another one each time: what died with its process keeps its SKU's next push waiting for seconds.
   const nextSku = (): string => others[(turn += 1) % others.length] ?? scarce;
   const rows = await stack.sql<{ channel_sku_id: string; sku_id: string }>(
     "select channel_sku_id, sku_id from listings where channel_sku_id = any ($1)",
@@ -113,10 +113,39 @@ export async function createCrashTraffic(stack: ChaosStack, client: CarefulClien
     client.ask(`/api/inventory/products/${ours.get(skuId) ?? ""}/holds`, body, "admin@demo.local");
   };
 
+  /** The channel refuses numbers until one has failed; who dies meanwhile does not hear of that. */
+  const refuseNumbers = async (skuId: string): Promise<void> => {
+    const sku = ours.get(skuId) ?? "";
+    const refusals = { fault: "partial", endpoint: "inventory/update", percent: 100, itemPercent: 100 };
+    await stack.control("PUT", "/_sim/faults", { seed: "refusing", calls: [refusals] });
+    client.adjust(sku, 2);
+    await until(
+      "a number has failed",
+      async () =>
+        (await stack.sql("select from listings where sku_id = $1 and sync_status = 'failed'", [sku])).length >
+        0,
+      { seconds: 6 },
+    ).catch(() => undefined);
+    await stack.control("PUT", "/_sim/faults", {});
+  };
+
   return {
     client,
     async lead(point) {
       if (point.startsWith("shop: ")) return;
+      if (point.startsWith("offer: entity told")) {
+        await refuseNumbers(nextSku());
+        return;
+      }
+      if (point.startsWith("outbox: entity told")) {
+        await stack.sql(
+          `insert into outbox (tenant_id, kind, key, payload)
+           select tenant_id, 'push_offer', gen_random_uuid()::text, jsonb_build_object('skuId', id, 'byEntity', true)
+           from skus where id = $1`,
+          [ours.get(nextSku()) ?? ""],
+        );
+        return;
+      }
       if (point.startsWith("tokens: ")) await stack.control("POST", "/_sim/tokens/expire");
       if (point.startsWith("cancellation: ")) {
         // Who dies before the order is known must not keep us waiting for it.

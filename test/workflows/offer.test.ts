@@ -204,14 +204,36 @@ describe("who has applied a batch", () => {
         },
       } as unknown as Client,
       queuePrefix: demo.temporal.taskQueuePrefix,
+      logger: silent,
     });
     const { pushCauses } = await applyStockBatch(demo.db, demo.shop.tenantId, sku.skuId, [
       adjust("told nobody", 1),
     ]);
     expect(offers.beginPush(demo.shop.tenantId, sku.skuId, pushCauses)).toBe(true);
-    await until("the entity was to be told", () => told === 1);
-    const [message] = await openMessagesOf(sku.skuId);
-    expect(Date.parse(message?.next_attempt_at ?? "")).toBeGreaterThan(Date.now());
+    await offers.allEnded(10_000);
+    expect(told).toBe(1);
+    expect(await openMessagesOf(sku.skuId)).toHaveLength(1);
+  });
+
+  test("tries a listing that has failed no more often than Temporal does, and tells its other shops all the same", async () => {
+    const sku = await skuOf(14);
+    let refused = 0;
+    const refuses: SalesChannel["setAvailable"] = () => {
+      refused += 1;
+      return Promise.resolve([
+        { key: asId<"ChannelSku">(sku.id), ok: false, channelCode: "12052055", message: "outside limits" },
+      ]);
+    };
+    const activities = activitiesWith({ setAvailable: refuses });
+    for (let number = 1; number <= 5; number += 1) {
+      await activities.applyStockBatch({ ...sku.key, operations: [adjust(`refused ${number}`, 1)] });
+      await until("the message is done", () => isDone(sku.skuId));
+    }
+    // Two in the first push, which says it twice; and what was asked for later was left to the entity.
+    expect(refused).toBe(2);
+    expect(await signalsTo(sku.skuId)).toHaveLength(5);
+    await expect(activities.pushOffer(sku.key)).rejects.toThrow("outside limits");
+    expect(refused).toBe(4);
   });
 
   test("pushes one SKU by one push at a time, and all that changes meanwhile by the next", async () => {
@@ -254,7 +276,7 @@ describe("the dispatcher", () => {
   const workOff = (beginPush: IntakeDependencies["beginPush"]) =>
     workOffOutbox(
       { ...demo.intake, ...(beginPush === undefined ? {} : { beginPush }) },
-      outboxClasses.workflows,
+      outboxClasses.offers,
     );
 
   test("begins the push that a message asks for, which is done when that has worked", async () => {
@@ -263,6 +285,7 @@ describe("the dispatcher", () => {
     await ask(sku.skuId, "asked");
     const offers = createOffers({
       ...demo,
+      logger: silent,
       queuePrefix: demo.temporal.taskQueuePrefix,
       client: demo.temporal.client,
     });
@@ -275,18 +298,23 @@ describe("the dispatcher", () => {
   test("begins it anew after seconds, since the process may have been lost", async () => {
     const sku = await skuOf(11);
     await ask(sku.skuId, "lost");
-    let begun = 0;
-    await workOff(() => {
-      begun += 1;
-      return true;
-    });
-    await workOff(() => {
-      begun += 1;
-      return true;
-    });
-    expect(begun).toBe(1);
-    const [message] = await openMessagesOf(sku.skuId);
-    expect(Date.parse(message?.next_attempt_at ?? "")).toBeGreaterThan(Date.now());
+    const begun: string[] = [];
+    const workOffHere = () =>
+      workOff((_tenantId, skuId, messages) => {
+        if (skuId === sku.skuId) begun.push(...messages);
+        return true;
+      });
+    await workOffHere();
+    await workOffHere();
+    expect(begun).toHaveLength(1);
+    const due = await demo.database.asSuperuser<{ seconds: number }>(
+      `update outbox set next_attempt_at = now() where key = $1
+       returning (select extract(epoch from next_attempt_at - now())::double precision from outbox as before where before.id = outbox.id) as seconds`,
+      [begun[0]],
+    );
+    expect(due[0]?.seconds).toBeGreaterThan(5);
+    await workOffHere();
+    expect(begun).toHaveLength(2);
   });
 
   test("tells the entity of what it must do itself, and when too much is under way", async () => {

@@ -148,6 +148,11 @@ async function orderIn(
   return orderId;
 }
 
+async function workOff(): Promise<void> {
+  await workOffOutbox(demo.intake, outboxClasses.workflows);
+  await workOffOutbox(demo.intake, outboxClasses.offers);
+}
+
 describe("an order", () => {
   test("lives from unpaid to completed, and its units leave the stock once", async () => {
     const sku = freshSku();
@@ -260,7 +265,7 @@ describe("an order", () => {
     expect(visible.workflowId).toBe(orderWorkflowId(demo.shop.shopId, first));
 
     await adjust(sku.id, 1);
-    await workOffOutbox(demo.intake, outboxClasses.workflows);
+    await workOff();
     await untilOrder(second, "the paid order served", (order) => order.stages[0] === "held");
     expect((await orderOf(demo.db, demo.shop, first))?.stages).toEqual(["short"]);
   });
@@ -284,7 +289,7 @@ describe("an order", () => {
     expect(await stockRequestsOf(demo)(asked)).toEqual([{ outcome: "short" }]);
     // Here the process died. Units come, the queue is served, and its waking finds an order that does not know yet.
     await adjust(sku.id, 1);
-    await workOffOutbox(demo.intake, outboxClasses.workflows);
+    await workOff();
     await untilOrder(orderId, "the units taken in", (order) => order.stages[0] === "held");
   });
 
@@ -334,7 +339,7 @@ describe("an order", () => {
       await untilOrder(orderId, "set aside", (order) => order.stages.includes("set_aside"));
       expect(await reservedOf(there)).toBe(0);
       await adjust(missing.id, 1);
-      await workOffOutbox(demo.intake, outboxClasses.workflows);
+      await workOff();
       await untilOrder(
         orderId,
         "whole again",
@@ -520,7 +525,7 @@ describe("an order", () => {
 
   describe("collected there before its offer was compared and told here after it", () => {
     const shows = async (sku: { readonly id: string }, available: number) => {
-      await workOffOutbox(demo.intake, outboxClasses.workflows);
+      await workOff();
       const [stock] = await demo.channel.readStock(demo.shop, [asId<"ChannelSku">(sku.id)], 3);
       return stock?.available === available;
     };
@@ -545,7 +550,7 @@ describe("an order", () => {
       // Three fewer here, and three that have left there without being known here: one sum, and nothing to push.
       await adjust(sku.id, -3);
       await until("the comparison", async () => {
-        await workOffOutbox(demo.intake, outboxClasses.workflows);
+        await workOff();
         return (await syncStatusOf(sku.id)) === "synced";
       });
       expect(await shows(sku, sku.available - 3)).toBe(true);
@@ -559,7 +564,7 @@ describe("an order", () => {
     await news(await demo.placeOrder([{ skuId: sku.id, quantity: 2 }]));
     await adjust(sku.id, 25);
     await until("the channel told", async () => {
-      await workOffOutbox(demo.intake, outboxClasses.workflows);
+      await workOff();
       const [stock] = await demo.channel.readStock(demo.shop, [asId<"ChannelSku">(sku.id)], 3);
       return stock?.available === sku.available + 25 - 2 && stock.committed === 2;
     });

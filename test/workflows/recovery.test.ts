@@ -59,7 +59,7 @@ const tell = () =>
       orderSyncMilliseconds: 60_000,
       inventorySyncMilliseconds: 900_000,
     },
-    outboxClasses.workflows,
+    outboxClasses.offers,
   );
 
 /** Ids of what a recovery queued messages of one kind for. */

@@ -138,6 +138,7 @@ test("a SKU, an order and an alert whose histories do not replay are begun anew,
     async () => {
       await sweepStuckWorkflows(demo.intake);
       await workOffOutbox(demo.intake, outboxClasses.workflows);
+      await workOffOutbox(demo.intake, outboxClasses.offers);
       await workOffOutbox(demo.intake, outboxClasses.alerts);
       const alertsRuns = await statesOf(alertRun);
       return alertsRuns.includes("COMPLETED") && (await stagesOf())?.[0] === "cancelled";

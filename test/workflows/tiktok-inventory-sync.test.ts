@@ -72,7 +72,10 @@ const statusOf = async (skuId: string) => {
   );
   return row.sync_status;
 };
-const workOff = () => workOffOutbox(demo.intake, outboxClasses.workflows);
+async function workOff(): Promise<void> {
+  await workOffOutbox(demo.intake, outboxClasses.workflows);
+  await workOffOutbox(demo.intake, outboxClasses.offers);
+}
 
 describe("a look at a shop's listings", () => {
   test("finds all of them in one call, and that they agree", async () => {

@@ -3,7 +3,7 @@ import { run } from "./tools.ts";
 
 /**
  * Who pushes marks the messages that ask for it when that has worked, or when the SKU's entity was told to, and not when it begins:
- * until then they are what makes sure of the push. One that the dispatcher holds is being told, and stays the dispatcher's.
+ * until then they are what makes sure of the push. One whose row somebody writes at that moment is skipped, and comes due again.
  */
 export async function up(db: Kysely<unknown>): Promise<void> {
   await run(
@@ -18,7 +18,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
          where message.done_at is null
          for update of message skip locked
        )
-       update outbox set done_at = coalesce(made.begun_at, clock_timestamp()), leased_until = null from made where outbox.id = made.id
+       update outbox set done_at = coalesce(made.begun_at, clock_timestamp()), leased_until = null, last_error = null from made where outbox.id = made.id
      $$;
      revoke all on function complete_pushes(jsonb) from public;
      grant execute on function complete_pushes(jsonb) to cf_app;
