@@ -133,6 +133,8 @@ async function measureFloor(stack: BenchStack, workflows: number, cost: HistoryC
   const lines: { readonly line: string; readonly used: Promise<ProcessorSeconds> }[] = [];
   const floor = startOwn("bench/floor/worker.ts", {
     name: "floor",
+    // As our own worker has it.
+    preload: "src/workflow-thread.js",
     args: [JSON.stringify(request)],
     graceSeconds: 5,
     onLine: (line) => lines.push({ line, used: stack.processorSeconds() }),

@@ -104,6 +104,7 @@ export async function runWorker(
     const worker = startOwn("worker.ts", {
       name: "worker",
       args: [],
+      preload: "src/workflow-thread.js",
       environment,
       graceSeconds: 5,
       logFile: logFile(home, "worker"),

@@ -119,18 +119,24 @@ export function startProcess(options: ProcessOptions): RunningProcess {
   };
 }
 
+export interface OwnProcessOptions extends Omit<ProcessOptions, "command" | "workingFolder"> {
+  /** A JavaScript file of ours that is loaded before it, into each of its threads: those do not know TypeScript. */
+  readonly preload?: string;
+}
+
 /** Starts one of our own entry points, from source or from the build, whichever this file is part of. */
-export function startOwn(
-  file: string,
-  options: Omit<ProcessOptions, "command" | "workingFolder">,
-): RunningProcess {
+export function startOwn(file: string, options: OwnProcessOptions): RunningProcess {
   const root = path.resolve(import.meta.dirname, "../..");
   const fromSource = import.meta.filename.endsWith(".ts");
   const entry = path.join(root, fromSource ? file : file.replace(/\.ts$/, ".js"));
+  const preloads = [
+    ...(fromSource ? ["tsx"] : []),
+    ...(options.preload === undefined ? [] : [path.join(root, options.preload)]),
+  ];
   return startProcess({
     ...options,
     command: process.execPath,
-    args: [...(fromSource ? ["--import", "tsx"] : []), entry, ...options.args],
+    args: [...preloads.flatMap((preload) => ["--import", preload]), entry, ...options.args],
     // Node looks for "tsx" from here.
     workingFolder: root,
   });

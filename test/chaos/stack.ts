@@ -149,6 +149,7 @@ export async function startChaosStack(options: ChaosStackOptions): Promise<Chaos
       const running = startOwn("worker.ts", {
         name: "worker",
         args: [],
+        preload: "src/workflow-thread.js",
         environment: {
           ...environment,
           DATABASE_URL: through(addresses.url, workerDb.port),
