@@ -34,7 +34,7 @@ import {
   orderSummaryOf,
 } from "../domain/order/order.ts";
 import { chooseCourse, type ShortageRefusal, takeShortage, waitsUntil } from "../domain/order/shortage.ts";
-import { comparisonTimeFor, firstLookTimeFor } from "../domain/stock/offer.ts";
+import { comparisonTimeFor, handOverLookTimeFor } from "../domain/stock/offer.ts";
 import type { StockAnswer } from "../domain/stock/operation.ts";
 import { savePackages } from "../db/packages.ts";
 import type { ActivityDependencies } from "./dependencies.ts";
@@ -197,7 +197,7 @@ async function causeEffects(
       const known = await findChannelTime(transaction, order.id, order.handledVersion);
       const unchangedAt = known ?? order.latest.snapshot.createdAt;
       const compared = await findComparedSince(transaction, order.id, unchangedAt);
-      messages.push(...compared.flatMap((skuId) => compareOffer(skuId, order, state)));
+      messages.push(...compared.map((skuId) => compareOffer(skuId, order, state)));
     }
     if (event.kind === "status_changed" && (event.to === "in_transit" || event.to === "delivered")) {
       messages.push({ kind: "fetch_tracking", key: `${order.id}/${event.to}`, payload: reference });
@@ -219,20 +219,16 @@ async function causeEffects(
 }
 
 /**
- * Nothing else would look at the offer again. At once only when our stock knows that the units are gone: before, they would be
- * offered once more.
+ * Nothing else would look at the offer again. Soon when our stock knows that the units are gone; before, a look would offer them
+ * once more, so it waits until the order has told.
  */
-function compareOffer(skuId: SkuId, order: LockedOrder, { lines }: OrderState): readonly MessageToAppend[] {
+function compareOffer(skuId: SkuId, order: LockedOrder, { lines }: OrderState): MessageToAppend {
   const now = Date.parse(order.now);
-  const late = { key: `${skuId}/late news/${comparisonTimeFor(now)}`, time: comparisonTimeFor(now) };
-  const first = { key: `${skuId}/handed over/${order.id}`, time: firstLookTimeFor(now) };
-  const stockKnows = lines.every(({ stage }) => resolvedStages.includes(stage));
-  return (stockKnows ? [first, late] : [late]).map(({ key, time }) => ({
-    kind: "push_offer",
-    key,
-    payload: { skuId },
-    notBefore: new Date(time).toISOString(),
-  }));
+  const later = comparisonTimeFor(now);
+  const { key, time } = lines.every(({ stage }) => resolvedStages.includes(stage))
+    ? { key: `${skuId}/handed over/${order.id}`, time: handOverLookTimeFor(now) }
+    : { key: `${skuId}/late news/${later}`, time: later };
+  return { kind: "push_offer", key, payload: { skuId }, notBefore: new Date(time).toISOString() };
 }
 
 function packagesOf(state: OrderState, lineIds: readonly string[]): readonly string[] {

@@ -97,10 +97,13 @@ export async function applyInTransaction(
   return result;
 }
 
-/** What one shop has sold or given back is missing from, or back in, what the others may offer. */
+/**
+ * What one shop has sold or given back is missing from, or back in, what the others may offer. What leaves of units that were
+ * promised before was missing already, and counts for its own shop until the channel knows.
+ */
 function alsoForOtherShops(result: BatchResult): BatchResult {
   const changes = result.movements.some(
-    ({ kind }) => kind === "reserve" || kind === "release" || kind === "ship" || kind === "ship_reversed",
+    ({ onHandEffect, reservedEffect }) => onHandEffect !== reservedEffect,
   );
   return changes ? { ...result, offerChanged: true } : result;
 }

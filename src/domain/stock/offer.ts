@@ -28,7 +28,7 @@ export interface ChannelNumbers {
   readonly locked: number;
 }
 
-const firstLookWindow = 1_000;
+const handOverLookWindow = 1_000;
 
 /**
  * When an offer is to be compared again because of news that are older than its last comparison: it counted units as under
@@ -37,8 +37,8 @@ const firstLookWindow = 1_000;
  *
  * @param now milliseconds since the epoch, by a clock that all processes share.
  */
-export function firstLookTimeFor(now: number): number {
-  return (Math.floor(now / firstLookWindow) + 1) * firstLookWindow;
+export function handOverLookTimeFor(now: number): number {
+  return (Math.floor(now / handOverLookWindow) + 1) * handOverLookWindow;
 }
 
 /** One comparison of a SKU's offer answers all late news of so many milliseconds. */
@@ -47,8 +47,7 @@ const comparisonWindow = 10_000;
 const comparisonMargin = 5_000;
 
 /**
- * When to look once more after that: the order may still have had to tell our stock that the units are gone. All news of one
- * window have the same time.
+ * The same when the order has still to tell our stock that the units are gone. All news of one window have the same time.
  *
  * @param now milliseconds since the epoch, by a clock that all processes share.
  */

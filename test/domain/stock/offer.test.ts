@@ -4,7 +4,7 @@ import {
   bufferOf,
   comparisonTimeFor,
   decideOffer,
-  firstLookTimeFor,
+  handOverLookTimeFor,
   refusedAgainAfter,
   secondLookTimeFor,
   syncStatusOf,
@@ -122,8 +122,8 @@ test.each([
 });
 
 test.each([
-  ["the first look after late news", firstLookTimeFor, 0, 1_000],
-  ["the one after that", comparisonTimeFor, 5_000, 15_000],
+  ["a look after late news", handOverLookTimeFor, 0, 1_000],
+  ["the one when our stock has still to hear of it", comparisonTimeFor, 5_000, 15_000],
   ["the second look at an unclear push", secondLookTimeFor, 3_000, 6_000],
 ] as const)("%s comes within its bounds", (_what, timeFor, least, most) => {
   fc.assert(
