@@ -245,7 +245,7 @@ describe("a batch in the database", () => {
   });
 });
 
-test("a second shop of the same SKU sells from the same shelf, and its units are counted once", async () => {
+test("a second shop of the same SKU sells from the same shelf, its units are counted once, and the first is told of what it sells", async () => {
   const skuId = await seedSku(db, shop, 50);
   const secondShop = await withTenant(db, shop.tenantId, async (transaction) => {
     const { code } = await transaction
@@ -283,7 +283,16 @@ test("a second shop of the same SKU sells from the same shelf, and its units are
   expect(secondShop.skuId).toBe(skuId);
   expect(await stockOf(db, shop.tenantId, skuId)).toEqual({ onHand: 50, reserved: 0 });
   const fromThere = { ...reserve("second-shop"), locationId: secondShop.locationId };
-  expect((await applyStockBatch(db, shop.tenantId, skuId, [fromThere])).answers[0]?.outcome).toBe("reserved");
+  const sold = await applyStockBatch(db, shop.tenantId, skuId, [fromThere]);
+  expect(sold.answers[0]?.outcome).toBe("reserved");
+  expect(sold.pushCauses).toHaveLength(1);
+  // It was missing there since it was sold; what was never promised is missing from now on.
+  const left = await applyStockBatch(db, shop.tenantId, skuId, [ship("second-shop")]);
+  expect(left.answers[0]?.outcome).toBe("shipped");
+  expect(left.pushCauses).toEqual([]);
+  const unheardOf = await applyStockBatch(db, shop.tenantId, skuId, [ship("never-promised", true)]);
+  expect(unheardOf.answers[0]?.outcome).toBe("shipped");
+  expect(unheardOf.pushCauses).toHaveLength(1);
 });
 
 describe("the database itself refuses", () => {

@@ -169,6 +169,13 @@ describe("who has applied a batch", () => {
     await activitiesWith({}).applyStockBatch({ ...sku.key, operations: [adjust("pushed at once", 4)] });
     await until("the message is done", () => isDone(sku.skuId));
     expect(await shownFor(sku.id)).toBe(sku.available + 4);
+    // A look does not take for a change on its way what was synced after it.
+    const [times] = await demo.database.asSuperuser<{ in_order: boolean }>(
+      `select bool_and(message.done_at < sku.last_synced_at) as in_order from outbox as message
+       join skus as sku on sku.id::text = message.payload ->> 'skuId' where message.kind = 'push_offer' and sku.id = $1`,
+      [sku.skuId],
+    );
+    expect(times).toEqual({ in_order: true });
     const { intents, status } = await rowsOf(sku.skuId);
     expect(intents.map((intent) => intent.state)).toEqual(["confirmed"]);
     expect(status).toBe("synced");
