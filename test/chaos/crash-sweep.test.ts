@@ -82,7 +82,11 @@ async function dieAt(point: CrashPoint): Promise<void> {
 /** What the dead held is let go at once, as if its leases had run out; waiting for that a hundred times proves nothing more. */
 async function liveAgain(name: "worker" | "api"): Promise<void> {
   for (const table of ["webhook_deliveries", "outbox"]) {
-    await stack.sql(`update ${table} set leased_until = now() where leased_until > now()`);
+    // What somebody writes at this moment is held by the living.
+    await stack.sql(
+      `update ${table} set leased_until = now()
+       where id in (select id from ${table} where leased_until > now() for update skip locked)`,
+    );
   }
   await stack.restart(name, null);
 }
