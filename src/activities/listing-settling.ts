@@ -33,12 +33,12 @@ const readsAtOnce = 8;
 const readBacksAtOnce = 2;
 const pushesAtOnce = 2;
 /**
- * Calls without a clear answer after which an activity still looks again by itself. Temporal's own tries come later and later,
+ * Calls without a clear answer after which a push still looks again by itself. Temporal's own tries come later and later,
  * also when all before were only limited: after minutes of that one lost answer would leave a wrong number for half a minute.
  */
 const unclearMaximum = 2;
 const unclearPauseMilliseconds = 250;
-/** How long an activity waits by itself for the shop's budget; then it is tried again later. */
+/** How long a push waits by itself for the shop's budget; then it is tried again later. */
 const patienceMilliseconds = 20_000;
 
 /** Brings listings to the number they should show; what is asked of many listings of a shop at the same time goes as few calls. */

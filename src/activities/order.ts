@@ -30,7 +30,7 @@ import {
   needsAttention,
   nextStepOf,
   type OrderState,
-  resolvedStages,
+  isResolved,
   orderSummaryOf,
 } from "../domain/order/order.ts";
 import { chooseCourse, type ShortageRefusal, takeShortage, waitsUntil } from "../domain/order/shortage.ts";
@@ -222,10 +222,10 @@ async function causeEffects(
  * Nothing else would look at the offer again. Soon when our stock knows that the units are gone; before, a look would offer them
  * once more, so it waits until the order has told.
  */
-function compareOffer(skuId: SkuId, order: LockedOrder, { lines }: OrderState): MessageToAppend {
+function compareOffer(skuId: SkuId, order: LockedOrder, state: OrderState): MessageToAppend {
   const now = Date.parse(order.now);
   const later = comparisonTimeFor(now);
-  const { key, time } = lines.every(({ stage }) => resolvedStages.includes(stage))
+  const { key, time } = isResolved(state)
     ? { key: `${skuId}/handed over/${order.id}`, time: handOverLookTimeFor(now) }
     : { key: `${skuId}/late news/${later}`, time: later };
   return { kind: "push_offer", key, payload: { skuId }, notBefore: new Date(time).toISOString() };

@@ -187,9 +187,14 @@ export function orderSummaryOf(order: OrderState): OrderSummary {
 /** Stages in which nothing is to be done about a line's units any more. */
 export const resolvedStages: readonly LineStage[] = ["shipped", "cancelled", "reversed", "untracked"];
 
+/** True when our stock knows what has become of every unit of the order. */
+export function isResolved(order: OrderState): boolean {
+  return order.lines.every((line) => resolvedStages.includes(line.stage));
+}
+
 /** True when the channel has closed the order and every unit of it is resolved. */
 export function isOver(order: OrderState): boolean {
-  return isFinal(order.channelStatus) && order.lines.every((line) => resolvedStages.includes(line.stage));
+  return isFinal(order.channelStatus) && isResolved(order);
 }
 
 /** The order with some of its lines in another stage. */
