@@ -4,7 +4,8 @@ import type { BenchStack } from "./stack.ts";
 import type { TwoShops } from "./two-shops.ts";
 
 /** What made a listing wrong. */
-export type CauseKind = "change" | "sale elsewhere" | "buffer";
+export const causeKinds = ["change", "sale elsewhere", "buffer"] as const;
+export type CauseKind = (typeof causeKinds)[number];
 
 interface MeasuredCause {
   readonly kind: CauseKind;

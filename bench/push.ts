@@ -1,5 +1,5 @@
 import type { Benchmark } from "./benchmark.ts";
-import { type CauseKind, measureCauses } from "./causes.ts";
+import { type CauseKind, causeKinds, measureCauses } from "./causes.ts";
 import { repeated } from "./harness.ts";
 import { compareTo, type Figure, quantileOf } from "./report.ts";
 import type { BenchStack } from "./stack.ts";
@@ -42,7 +42,7 @@ async function measure(
   const settledAt = await untilSettled(stack, 120);
   const causes = await measureCauses(stack, shops, since, settledAt);
   // What is kept back for the other shop follows from sales, after seconds: it is told apart.
-  const kinds: readonly (CauseKind | "every cause")[] = ["every cause", "change", "sale elsewhere", "buffer"];
+  const kinds: readonly (CauseKind | "every cause")[] = ["every cause", ...causeKinds];
   return [
     ...kinds.flatMap((kind) => {
       const chosen = causes.filter((cause) =>

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { z } from "zod";
 import type { Benchmark } from "./benchmark.ts";
-import { measureCauses } from "./causes.ts";
+import { type CauseKind, causeKinds, measureCauses } from "./causes.ts";
 import { repeated } from "./harness.ts";
 import { compareTo, type Figure, quantileOf } from "./report.ts";
 import { type BenchStack, learnRateBudget } from "./stack.ts";
@@ -92,14 +92,11 @@ async function measure(stack: BenchStack, shops: TwoShops, course: Course, seed:
   await misbehave(shops, {});
   const settledAt = await untilSettled(stack, 300);
   const causes = await measureCauses(stack, shops, since, settledAt);
-  const late = causes
-    .filter(({ at, delay }) => at <= ended && at + delay > ended)
-    .map(({ at, delay }) => (at + delay - ended) / 1_000);
-  const listings = new Set(
-    causes
-      .filter(({ at, delay }) => at <= ended && at + delay > ended)
-      .map(({ shopId, skuId }) => `${shopId} ${skuId}`),
-  );
+  const wrong = causes.filter(({ at, delay }) => at <= ended && at + delay > ended);
+  const listings = new Set(wrong.map(({ shopId, skuId }) => `${shopId} ${skuId}`));
+  const secondsAfter = (kinds: readonly CauseKind[]): readonly number[] =>
+    wrong.filter(({ kind }) => kinds.includes(kind)).map(({ at, delay }) => (at + delay - ended) / 1_000);
+  const late = secondsAfter(causeKinds);
   const perMinute = (from: number, to: number): number => {
     const [before, after] = [calls[from], calls[to]];
     if (before === undefined || after === undefined) throw new Error("The calls were not counted");
@@ -114,6 +111,11 @@ async function measure(stack: BenchStack, shops: TwoShops, course: Course, seed:
       name: `right again after the storm, ${share === 1 ? "slowest" : `p${share * 100}`}`,
       unit: "s",
       value: late.length === 0 ? 0 : quantileOf(late, share),
+    })),
+    ...causeKinds.map((kind) => ({
+      name: `right again after the storm, slowest of kind "${kind}"`,
+      unit: "s",
+      value: Math.max(0, ...secondsAfter([kind])),
     })),
   ];
 }
