@@ -205,6 +205,30 @@ describe("a failed call", () => {
     expect(performance.now() - began).toBeLessThan(14_000);
   });
 
+  it("that sets a number is given up after 3 seconds, since it is read back in any case", {
+    timeout: 10_000,
+  }, async () => {
+    bed.answering = () => undefined;
+    const began = performance.now();
+    const failure = await failureOf(
+      bed.channel.setAvailable(
+        shop,
+        asId<"ChannelProduct">("1"),
+        [
+          {
+            channelSkuId: asId<"ChannelSku">("2"),
+            warehouseId: asId<"ChannelWarehouse">("3"),
+            available: 4,
+          },
+        ],
+        2,
+      ),
+    );
+    expect(failure).toMatchObject({ kind: "unavailable", effectUnknown: true });
+    expect(performance.now() - began).toBeGreaterThan(2_500);
+    expect(performance.now() - began).toBeLessThan(8_000);
+  });
+
   it("that found nobody is unavailable", async () => {
     const closed = createServer().listen(0, "127.0.0.1");
     await new Promise((resolve) => closed.once("listening", resolve));

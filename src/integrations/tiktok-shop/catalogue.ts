@@ -18,6 +18,8 @@ import type { z } from "zod";
 const productPageSize = "100";
 const skusLookedUpMax = 10;
 const skusReadMax = 600;
+/** What became of a number is read back in any case, so a late answer tells nothing more; meanwhile the SKU's next number waits. */
+const updateMilliseconds = 3_000;
 
 /** The shops a token opens; named apart because it is asked before a shop is stored as well. */
 export const authorisedShopsCall = {
@@ -115,6 +117,7 @@ export function catalogueCalls(
           })),
         },
         priority,
+        patience: updateMilliseconds,
         answer: stockUpdateAnswer,
       });
       return skuResults(skuIds, errors);

@@ -19,6 +19,8 @@ export interface Call<Schema extends z.ZodType> {
   /** Some calls are refused when they name a shop. */
   readonly withoutCipher?: true;
   readonly priority: CallPriority;
+  /** Milliseconds that an answer is waited for; ten seconds unless told. */
+  readonly patience?: number;
   readonly answer: Schema;
 }
 
@@ -129,7 +131,7 @@ async function sendSigned(
       url,
       headers: { "content-type": "application/json", "x-tts-access-token": door.accessToken },
       body,
-      timeoutMilliseconds: callMilliseconds,
+      timeoutMilliseconds: call.patience ?? callMilliseconds,
     },
     { call: what, now, secrets: [door.accessToken, door.cipher, app.secret, sign] },
   );
