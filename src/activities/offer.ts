@@ -4,9 +4,10 @@ import pTimeout from "p-timeout";
 import { createCoalescer } from "../coalescer.ts";
 import { crashPoint } from "../crash-points.ts";
 import { findListings, type Listing } from "../db/listings.ts";
-import { completePushes, findPushCauses, type PushMade } from "../db/outbox.ts";
+import { completePushes, findPushCauses, type PushAsked, type PushMade } from "../db/outbox.ts";
 import { withTenant } from "../db/tenant.ts";
 import { asId, type SkuId, type TenantId } from "../domain/ids.ts";
+import { type OfferChange, soldByAlone } from "../domain/stock/offer-change.ts";
 import { ChannelFailure } from "../integrations/ports/failure.ts";
 import { tellSku } from "../sku-entity.ts";
 import type { ActivityDependencies } from "./dependencies.ts";
@@ -14,7 +15,7 @@ import { asActivityFailure } from "./failures.ts";
 import { createListingSettling } from "./listing-settling.ts";
 
 /** What asks for the push of a SKU's offer. */
-interface Change {
+interface Change extends OfferChange {
   /** Messages of the outbox that ask for it. */
   readonly causes: readonly string[];
   /** ISO time since when a number is wrong; null when nobody has told. */
@@ -125,7 +126,8 @@ export function createOffers(
       const causes = changes.flatMap((change) => change.causes);
       const { listings, times, begunAt } = await begin(tenantId, { skuId, causes });
       const causedAt = earliestOf([...times, ...changes.flatMap((change) => change.causedAt ?? [])]);
-      const pushed = listings.filter(({ paused }) => !paused);
+      const soldBy = soldByAlone(changes);
+      const pushed = listings.filter(({ paused, shopId }) => !paused && shopId !== soldBy);
       const isActivity = changes.some((change) => change.isActivity);
       const ready = isActivity ? pushed : pushed.filter(({ listingId }) => !resting.has(listingId));
       const outcomes = await pTimeout(
@@ -147,9 +149,11 @@ export function createOffers(
   const underWay = new Map<string, Promise<void>>();
 
   /** Temporal repeats what does not work at once. */
-  async function pushOrTellEntity(key: string, causes: readonly string[], causedAt: string): Promise<void> {
+  async function pushOrTellEntity(key: string, asked: readonly PushAsked[], causedAt: string): Promise<void> {
+    const causes = asked.map((message) => message.key);
     try {
-      const begunAt = await pushSku(key, { causes, causedAt: null, isActivity: false }).catch(async () => {
+      const change = { causes, causedAt: null, isActivity: false, soldBy: soldByAlone(asked) };
+      const begunAt = await pushSku(key, change).catch(async () => {
         await tellEntity(key, causedAt);
         return null;
       });
@@ -166,21 +170,21 @@ export function createOffers(
      * Begins to push a SKU's offer, without waiting for it. It is tried once, and then left to the SKU's entity; either way the
      * messages that ask for it are done. When this process ends before, they come due again.
      *
-     * @param messages keys; those whose push is under way are let be.
+     * @param asked those whose push is under way are let be.
      * @param causedAt ISO time of the change, for the entity.
      * @returns false when too many are under way: nothing was begun.
      */
     beginPush: (
       tenantId: TenantId,
       skuId: SkuId,
-      messages: readonly string[],
+      asked: readonly PushAsked[],
       causedAt = new Date().toISOString(),
     ): boolean => {
-      const causes = messages.filter((message) => !underWay.has(message));
-      if (underWay.size + causes.length > messagesUnderWayMaximum) return false;
-      if (causes.length === 0) return true;
-      const push = pushOrTellEntity(keyOf(tenantId, skuId), causes, causedAt);
-      for (const cause of causes) underWay.set(cause, push);
+      const fresh = asked.filter(({ key }) => !underWay.has(key));
+      if (underWay.size + fresh.length > messagesUnderWayMaximum) return false;
+      if (fresh.length === 0) return true;
+      const push = pushOrTellEntity(keyOf(tenantId, skuId), fresh, causedAt);
+      for (const { key } of fresh) underWay.set(key, push);
       return true;
     },
 
@@ -206,7 +210,7 @@ export function createOffers(
         readonly causedAt?: string | null;
       }): Promise<void> {
         try {
-          await pushSku(keyOf(tenantId, skuId), { causes: [], causedAt, isActivity: true });
+          await pushSku(keyOf(tenantId, skuId), { causes: [], causedAt, isActivity: true, soldBy: null });
         } catch (error) {
           throw asActivityFailure(error);
         }

@@ -1,6 +1,7 @@
 import { LRUCache } from "lru-cache";
 import { createCoalescer } from "../coalescer.ts";
 import { crashPoint } from "../crash-points.ts";
+import type { PushAsked } from "../db/outbox.ts";
 import { applyStockBatch as applyInDatabase, type StockBatchOutcome } from "../db/stock.ts";
 import type { SkuId, TenantId } from "../domain/ids.ts";
 import type { StockAnswer, StockOperation } from "../domain/stock/operation.ts";
@@ -24,7 +25,7 @@ interface AppliedBatch extends Pick<StockBatchOutcome, "answers" | "queueRemains
 /** @param beginPush begins to push what a batch has changed (`createOffers`); without it all pushes wait for their messages. */
 export function createStockActivities(
   { db, client, logger, queuePrefix }: Pick<ActivityDependencies, "db" | "client" | "logger" | "queuePrefix">,
-  beginPush?: (tenantId: TenantId, skuId: SkuId, messages: readonly string[]) => boolean,
+  beginPush?: (tenantId: TenantId, skuId: SkuId, asked: readonly PushAsked[]) => boolean,
 ) {
   const askedLately = new LRUCache<string, true>({ max: rememberedMaximum, ttl: entityIdleMilliseconds });
   const ask = createCoalescer<{ tenantId: TenantId; operation: StockOperation }, StockAnswer>({
@@ -82,14 +83,14 @@ export function createStockActivities(
     }): Promise<AppliedBatch> {
       crashPoint("stock: batch asked for, not begun");
       const { tenantId, skuId, operations } = batch;
-      const { answers, queueRemains, pushCauses, poisoned } = await applyInDatabase(
+      const { answers, queueRemains, pushes, poisoned } = await applyInDatabase(
         db,
         tenantId,
         skuId,
         operations,
       );
       crashPoint("stock: batch committed, not answered");
-      beginPush?.(tenantId, skuId, pushCauses);
+      beginPush?.(tenantId, skuId, pushes);
       for (const each of poisoned) {
         logger.error({ skuId, ...each }, "The database refused a stock operation that stood alone");
       }

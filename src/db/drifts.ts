@@ -48,10 +48,10 @@ export async function getListingContexts(
     before: { warehouseId: string; available: number; committed: number; locked: number }[];
   }>`
     with told as materialized (
-      select payload ->> 'skuId' as sku_id, done_at from outbox
+      select payload ->> 'skuId' as sku_id, payload ->> 'soldBy' as sold_by, done_at from outbox
       where tenant_id = ${currentTenant} and kind = 'push_offer' and done_at is null
       union all
-      select payload ->> 'skuId', done_at from outbox
+      select payload ->> 'skuId', payload ->> 'soldBy', done_at from outbox
       where tenant_id = ${currentTenant} and kind = 'push_offer' and id >= uuidv7(make_interval(mins => ${-toldMinutes}))
         and done_at > clock_timestamp() - make_interval(secs => ${toldSeconds})
     ), unhandled as materialized (
@@ -60,7 +60,7 @@ export async function getListingContexts(
       where orders.tenant_id = ${currentTenant} and orders.handled_version < orders.snapshot_version
     )
     select listing.id, sku.drift_rule, listing.sync_status <> 'synced' as needs_push,
-      (exists (select from told where told.sku_id = sku.id::text
+      (exists (select from told where told.sku_id = sku.id::text and told.sold_by is distinct from listing.shop_id::text
           and (told.done_at is null or listing.last_synced_at is null or told.done_at > listing.last_synced_at))
         or exists (select from unhandled where unhandled.sku_id = sku.id)
         or exists (select from push_intents as intent

@@ -1,5 +1,6 @@
 import { sql } from "kysely";
 import { asId, type ShopId, type TenantId } from "../domain/ids.ts";
+import type { OfferChange } from "../domain/stock/offer-change.ts";
 import type { Database } from "./connection.ts";
 import { currentTenant, type TenantTransaction } from "./tenant.ts";
 
@@ -12,6 +13,8 @@ export type OutboxMessage =
         readonly skuId: string;
         /** The SKU's entity is to do it, which may have been lost, and has more to look after than its offer. */
         readonly byEntity?: true;
+        /** See `OfferChange`; absent: every listing is concerned. */
+        readonly soldBy?: ShopId;
       };
     }
   | { readonly kind: "start_approval"; readonly payload: { readonly approvalId: string } }
@@ -168,6 +171,11 @@ export async function findPushCauses(
  * well. In the process where it is under way it is let be.
  */
 export const pushMilliseconds = 10_000;
+
+/** A message that asks for the push of a SKU's offer, by its key, and what it is to make good. */
+export interface PushAsked extends OfferChange {
+  readonly key: string;
+}
 
 /** A push that has worked, or that was left to the SKU's entity, and the messages that asked for it. */
 export interface PushMade {

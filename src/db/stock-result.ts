@@ -22,7 +22,7 @@ export async function writeBatchResult(
   if (result.claims.size > 0) await saveClaims(transaction, tenantId, skuId, result);
   if (result.transfers.length > 0) await saveTransfers(transaction, tenantId, skuId, result);
   if (result.applied.length > 0) await appendOperations(transaction, tenantId, skuId, result);
-  if (result.offerChanged) await markOfferPending(transaction, [skuId]);
+  if (result.offerChange !== null) await markOfferPending(transaction, [skuId], result.offerChange.soldBy);
   await alertOfBatch(transaction, tenantId, skuId, state, result);
   await appendToOutbox(transaction, tenantId, [
     ...result.served.map(({ claim }) => ({
@@ -38,16 +38,19 @@ export async function writeBatchResult(
     ...[...result.claims.values()].flatMap(({ claim, is }) =>
       is.state === "held" && is.expiresAt !== undefined ? [holdMessage(skuId, claim, is.expiresAt)] : [],
     ),
-    ...(result.offerChanged
-      ? [
+    ...(result.offerChange === null
+      ? []
+      : [
           {
             kind: "push_offer" as const,
             key: pushCauseOf(skuId, result),
-            payload: { skuId },
+            payload: {
+              skuId,
+              ...(result.offerChange.soldBy === null ? {} : { soldBy: result.offerChange.soldBy }),
+            },
             notBefore: new Date(Date.now() + pushMilliseconds).toISOString(),
           },
-        ]
-      : []),
+        ]),
   ]);
 }
 

@@ -22,8 +22,6 @@ const queueHeadMaximum = 1_000;
 export interface LockedStockState extends StockState {
   /** At or below it the SKU's stock is low; 0 when nobody wants to be told. */
   readonly lowStockThreshold: number;
-  /** What one shop sells must be told to the others. */
-  readonly soldInSeveralShops: boolean;
 }
 
 /** Everything about a SKU that deciding these operations needs. Its levels stay locked until the transaction ends. */

@@ -4,6 +4,7 @@ import { applyBatch, type BatchResult } from "../domain/stock/apply-batch.ts";
 import { operationIdOf, type StockAnswer, type StockOperation } from "../domain/stock/operation.ts";
 import type { Database } from "./connection.ts";
 import { isRefusedByDatabase } from "./failure.ts";
+import type { PushAsked } from "./outbox.ts";
 import { atTheirLedger, stopIfCorrupt } from "./stock-corruption.ts";
 import { pushCauseOf, writeBatchResult } from "./stock-result.ts";
 import { lockStockState } from "./stock-state.ts";
@@ -14,8 +15,8 @@ export interface StockBatchOutcome {
   readonly answers: readonly StockAnswer[];
   /** True when free units may be left for claims that were not looked at: apply an empty batch. */
   readonly queueRemains: boolean;
-  /** Keys of the outbox's messages that ask for a push, when what is offered has changed: until it was made they are open. */
-  readonly pushCauses: readonly string[];
+  /** The outbox's messages that ask for a push, when what is offered has changed: until it was made they are open. */
+  readonly pushes: readonly PushAsked[];
   /** Operations that the database refused even alone. Engineering must look. */
   readonly poisoned: readonly { readonly operationId: string; readonly error: string }[];
 }
@@ -37,9 +38,9 @@ export async function applyStockBatch(
     const result = await withTenant(db, tenantId, (transaction) =>
       applyInTransaction(transaction, tenantId, skuId, operations),
     );
-    const { answers, queueRemains, offerChanged } = result;
-    const pushCauses = offerChanged ? [pushCauseOf(skuId, result)] : [];
-    return { answers, queueRemains, pushCauses, poisoned: [] };
+    const { answers, queueRemains, offerChange } = result;
+    const pushes = offerChange === null ? [] : [{ key: pushCauseOf(skuId, result), ...offerChange }];
+    return { answers, queueRemains, pushes, poisoned: [] };
   } catch (error) {
     if (!isRefusedByDatabase(error)) throw error;
     if (operations.length > 1) return await applyInHalves(db, tenantId, skuId, operations);
@@ -53,7 +54,7 @@ export async function applyStockBatch(
     return {
       answers: [{ outcome: "refused", reason: "poisoned" }],
       queueRemains: false,
-      pushCauses: [],
+      pushes: [],
       poisoned: [{ operationId: operationIdOf(operation), error: String(error) }],
     };
   }
@@ -71,7 +72,7 @@ async function applyInHalves(
   return {
     answers: [...first.answers, ...second.answers],
     queueRemains: first.queueRemains || second.queueRemains,
-    pushCauses: [...first.pushCauses, ...second.pushCauses],
+    pushes: [...first.pushes, ...second.pushes],
     poisoned: [...first.poisoned, ...second.poisoned],
   };
 }
@@ -90,20 +91,8 @@ export async function applyInTransaction(
   const state = repairs
     ? { ...locked, levels: await atTheirLedger(transaction, skuId, locked.levels) }
     : locked;
-  const decided = applyBatch(state, operations);
-  const result = state.soldInSeveralShops ? alsoForOtherShops(decided) : decided;
+  const result = applyBatch(state, operations);
   await writeBatchResult(transaction, tenantId, skuId, state, result);
   crashPoint("stock: batch written, not committed");
   return result;
-}
-
-/**
- * What one shop has sold or given back is missing from, or back in, what the others may offer. What leaves of units that were
- * promised before was missing already, and counts for its own shop until the channel knows.
- */
-function alsoForOtherShops(result: BatchResult): BatchResult {
-  const changes = result.movements.some(
-    ({ onHandEffect, reservedEffect }) => onHandEffect !== reservedEffect,
-  );
-  return changes ? { ...result, offerChanged: true } : result;
 }

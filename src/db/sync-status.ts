@@ -1,22 +1,28 @@
 import { sql } from "kysely";
-import type { SkuId, TenantId } from "../domain/ids.ts";
+import type { ShopId, SkuId, TenantId } from "../domain/ids.ts";
 import { type ListingState, syncStatusOf } from "../domain/stock/offer.ts";
 import { openAlerts, resolveAlerts } from "./alerts.ts";
 import type { Listing } from "./listings.ts";
 import { currentTenant, type TenantTransaction } from "./tenant.ts";
 
-/** A change of the SKUs must be told to their channels. What is worse than to wait for that (failed, drift, paused) stays. */
+/**
+ * A change of the SKUs must be told to their channels. What is worse than to wait for that (failed, drift, paused) stays.
+ *
+ * @param soldBy the shop whose listings are not concerned.
+ */
 export async function markOfferPending(
   transaction: TenantTransaction,
   skuIds: readonly SkuId[],
+  soldBy: ShopId | null = null,
 ): Promise<void> {
   if (skuIds.length === 0) return;
+  const concerned = sql<boolean>`listings.sync_status = 'synced' and listings.shop_id::text is distinct from ${soldBy}::text`;
   const told = sql<boolean>`skus.sync_status = 'synced' or exists (select from listings
-    where listings.tenant_id = skus.tenant_id and listings.sku_id = skus.id and listings.sync_status = 'synced')`;
+    where listings.tenant_id = skus.tenant_id and listings.sku_id = skus.id and ${concerned})`;
   await sql`
     with locked as materialized (${lockedSkus(skuIds, told)}), listings_told as (
       update listings set sync_status = 'pending' from locked
-      where listings.tenant_id = ${currentTenant} and listings.sku_id = locked.id and listings.sync_status = 'synced'
+      where listings.tenant_id = ${currentTenant} and listings.sku_id = locked.id and ${concerned}
     )
     update skus set sync_status = 'pending' from locked
     where skus.tenant_id = ${currentTenant} and skus.id = locked.id and skus.sync_status = 'synced'

@@ -1,6 +1,7 @@
 import type { Client } from "@temporalio/client";
 import type { Logger } from "pino";
 import type { Database } from "../db/connection.ts";
+import type { PushAsked } from "../db/outbox.ts";
 import type { SkuId, TenantId } from "../domain/ids.ts";
 import type { SalesChannel } from "../integrations/ports/sales-channel.ts";
 
@@ -17,7 +18,7 @@ export interface IntakeDependencies {
   readonly beginPush?: (
     tenantId: TenantId,
     skuId: SkuId,
-    messages: readonly string[],
+    asked: readonly PushAsked[],
     causedAt: string,
   ) => boolean;
   /** 32 bytes; encrypts recipients. */

@@ -144,7 +144,8 @@ async function carryOut(
     case "push_offer": {
       const { tenantId, key, createdAt } = message;
       const skuId = asId<"Sku">(message.payload.skuId);
-      if (message.payload.byEntity !== true && dependencies.beginPush?.(tenantId, skuId, [key], createdAt))
+      const { byEntity = false, soldBy = null } = message.payload;
+      if (!byEntity && dependencies.beginPush?.(tenantId, skuId, [{ key, soldBy }], createdAt))
         return "begun";
       await tellSku(dependencies, tenantId, skuId, createdAt);
       crashPoint("outbox: entity told of the offer, not marked");

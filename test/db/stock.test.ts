@@ -117,15 +117,19 @@ describe("a batch in the database", () => {
   test("names the message that asks for the push, which comes due when nobody has taken it over", async () => {
     const skuId = await seedSku(db, shop, 0);
     const apply = () => applyStockBatch(db, shop.tenantId, skuId, [adjust(`pushed-${skuId}`, 2)]);
-    const { pushCauses } = await apply();
-    expect(pushCauses).toHaveLength(1);
+    const { pushes } = await apply();
+    expect(pushes).toHaveLength(1);
     // Applied again after a crash it changes nothing and names nothing: the message is what tells the entity then.
-    expect((await apply()).pushCauses).toEqual([]);
+    expect((await apply()).pushes).toEqual([]);
     const messages = await withTenant(db, shop.tenantId, (transaction) =>
       transaction
         .selectFrom("outbox")
         .where("kind", "=", "push_offer")
-        .where("key", "in", pushCauses)
+        .where(
+          "key",
+          "in",
+          pushes.map(({ key }) => key),
+        )
         .select(["done_at", "next_attempt_at", "created_at"])
         .execute(),
     );
@@ -285,14 +289,15 @@ test("a second shop of the same SKU sells from the same shelf, its units are cou
   const fromThere = { ...reserve("second-shop"), locationId: secondShop.locationId };
   const sold = await applyStockBatch(db, shop.tenantId, skuId, [fromThere]);
   expect(sold.answers[0]?.outcome).toBe("reserved");
-  expect(sold.pushCauses).toHaveLength(1);
+  // Its own channel counts what it has sold itself.
+  expect(sold.pushes.map(({ soldBy }) => soldBy)).toEqual(["shop"]);
   // It was missing there since it was sold; what was never promised is missing from now on.
   const left = await applyStockBatch(db, shop.tenantId, skuId, [ship("second-shop")]);
   expect(left.answers[0]?.outcome).toBe("shipped");
-  expect(left.pushCauses).toEqual([]);
+  expect(left.pushes).toEqual([]);
   const unheardOf = await applyStockBatch(db, shop.tenantId, skuId, [ship("never-promised", true)]);
   expect(unheardOf.answers[0]?.outcome).toBe("shipped");
-  expect(unheardOf.pushCauses).toHaveLength(1);
+  expect(unheardOf.pushes.map(({ soldBy }) => soldBy)).toEqual(["shop"]);
 });
 
 describe("the database itself refuses", () => {

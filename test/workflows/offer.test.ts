@@ -213,10 +213,10 @@ describe("who has applied a batch", () => {
       queuePrefix: demo.temporal.taskQueuePrefix,
       logger: silent,
     });
-    const { pushCauses } = await applyStockBatch(demo.db, demo.shop.tenantId, sku.skuId, [
+    const { pushes } = await applyStockBatch(demo.db, demo.shop.tenantId, sku.skuId, [
       adjust("told nobody", 1),
     ]);
-    expect(offers.beginPush(demo.shop.tenantId, sku.skuId, pushCauses)).toBe(true);
+    expect(offers.beginPush(demo.shop.tenantId, sku.skuId, pushes)).toBe(true);
     await offers.allEnded(10_000);
     expect(told).toBe(1);
     expect(await openMessagesOf(sku.skuId)).toHaveLength(1);
@@ -241,6 +241,32 @@ describe("who has applied a batch", () => {
     expect(await signalsTo(sku.skuId)).toHaveLength(5);
     await expect(activities.pushOffer(sku.key)).rejects.toThrow("outside limits");
     expect(refused).toBe(4);
+  });
+
+  test("asks a shop nothing of its own sales, which it counts itself, unless something else has changed as well", async () => {
+    const sku = await skuOf(15);
+    const { tenantId, shopId } = demo.shop;
+    let read = 0;
+    const offers = createOffers({
+      ...demo,
+      channel: {
+        ...demo.channel,
+        readStock: (...asked) => {
+          read += 1;
+          return demo.channel.readStock(...asked);
+        },
+      },
+      client: demo.temporal.client,
+      queuePrefix: demo.temporal.taskQueuePrefix,
+      logger: silent,
+    });
+    const sold = { key: `${sku.skuId}/sold`, soldBy: shopId };
+    offers.beginPush(tenantId, sku.skuId, [sold]);
+    await offers.allEnded(10_000);
+    expect(read).toBe(0);
+    offers.beginPush(tenantId, sku.skuId, [sold, { key: `${sku.skuId}/changed`, soldBy: null }]);
+    await offers.allEnded(10_000);
+    expect(read).toBe(1);
   });
 
   test("pushes one SKU by one push at a time, and all that changes meanwhile by the next", async () => {
@@ -307,8 +333,8 @@ describe("the dispatcher", () => {
     await ask(sku.skuId, "lost");
     const begun: string[] = [];
     const workOffHere = () =>
-      workOff((_tenantId, skuId, messages) => {
-        if (skuId === sku.skuId) begun.push(...messages);
+      workOff((_tenantId, skuId, asked) => {
+        if (skuId === sku.skuId) begun.push(...asked.map(({ key }) => key));
         return true;
       });
     await workOffHere();

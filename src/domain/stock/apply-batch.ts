@@ -3,6 +3,7 @@ import { applyChange } from "./changes.ts";
 import { answerToKnown, applyToClaim, noteOversale } from "./claims.ts";
 import { type ChangedClaim, type ClaimState, Draft, type Transfer } from "./draft.ts";
 import { type Level, type Movement, promisable } from "./movement.ts";
+import { type OfferChange, offerChangeOf } from "./offer-change.ts";
 import {
   type Claim,
   inputOf,
@@ -41,6 +42,8 @@ export interface StockState {
   readonly queue: readonly WaitingClaim[];
   /** True when more claims wait than `queue` holds. */
   readonly queueContinues: boolean;
+  /** What one shop sells must be told to the others. */
+  readonly soldInSeveralShops: boolean;
 }
 
 export interface BatchResult {
@@ -59,8 +62,8 @@ export interface BatchResult {
   readonly served: readonly WaitingClaim[];
   /** Claims that held units before this batch and wait now, by their new generation: their orders must be told. */
   readonly leftShort: readonly Claim[];
-  /** True when units changed hands otherwise than by a sale: what the channels offer must be compared. */
-  readonly offerChanged: boolean;
+  /** What the channels offer must be compared; null when it need not. */
+  readonly offerChange: OfferChange | null;
   /** True when units may be left for claims that were not loaded: decide again. */
   readonly queueRemains: boolean;
 }
@@ -120,7 +123,7 @@ class Batch {
       transfers: [...draft.changedTransfers.values()],
       served: this.#served,
       leftShort: draft.leftShort,
-      offerChanged: draft.offerChanged,
+      offerChange: offerChangeOf(draft.movements, draft.offerChanged, this.#state.soldInSeveralShops),
       queueRemains:
         this.#state.queueContinues &&
         this.#queueMoved() &&

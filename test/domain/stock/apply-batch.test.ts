@@ -139,11 +139,11 @@ describe("the fair queue", () => {
     const stock = new StockInMemory([level(1)]);
     expect(
       stock.do(reserve("holder", { paid: 1 }), reserve("a", { paid: 2 }), reserve("b", { paid: 3 }))
-        .offerChanged,
-    ).toBe(false);
-    expect(stock.do(release("holder")).offerChanged).toBe(true);
-    expect(stock.do(release("b")).offerChanged).toBe(true);
-    expect(stock.do(release("a")).offerChanged).toBe(false);
+        .offerChange,
+    ).toBeNull();
+    expect(stock.do(release("holder")).offerChange).toEqual({ soldBy: null });
+    expect(stock.do(release("b")).offerChange).toEqual({ soldBy: null });
+    expect(stock.do(release("a")).offerChange).toBeNull();
   });
 
   test("forgets a claim that is withdrawn while it waits", () => {
@@ -211,7 +211,7 @@ describe("releasing, shipping, reversing", () => {
       "reserve",
       "ship",
     ]);
-    expect(result.offerChanged).toBe(true);
+    expect(result.offerChange).toEqual({ soldBy: null });
     expect(stock.levels[0]).toMatchObject({ onHand: 0, reserved: 0 });
   });
 
@@ -227,7 +227,7 @@ describe("adjusting and opening", () => {
     const stock = new StockInMemory([level(5, 2)]);
     const result = stock.do(adjust("count", 4));
     expect(result.answers).toEqual([{ outcome: "adjusted", onHand: 9, available: 7 }]);
-    expect(result.offerChanged).toBe(true);
+    expect(result.offerChange).toEqual({ soldBy: null });
   });
 
   test("answers with what is left after those who waited were served", () => {

@@ -105,7 +105,7 @@ describe("a count", () => {
 
   test("of what is there moves nothing and asks for no comparison", () => {
     const stock = new StockInMemory([level(5)]);
-    expect(stock.do(count(5))).toMatchObject({ movements: [], offerChanged: false });
+    expect(stock.do(count(5))).toMatchObject({ movements: [], offerChange: null });
   });
 
   test("is refused when the level has changed since it was looked at", () => {
@@ -257,7 +257,7 @@ describe("a hold", () => {
     expect(stock.do(hold(2)).answers).toEqual([{ outcome: "adjusted", onHand: 3, available: 1 }]);
     expect(stock.do({ kind: "release", claim: holdClaim("h"), reason: "over" })).toMatchObject({
       answers: [{ outcome: "released" }],
-      offerChanged: true,
+      offerChange: { soldBy: null },
     });
     expect(stock.levels).toMatchObject([{ onHand: 3, reserved: 0 }]);
   });

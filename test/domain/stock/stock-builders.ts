@@ -59,10 +59,12 @@ export class StockInMemory {
   readonly transfers = new Map<string, Transfer>();
   readonly movements: BatchResult["movements"][number][] = [];
   readonly queueLimit: number;
+  readonly soldInSeveralShops: boolean;
 
-  constructor(levels: readonly Level[], queueLimit = 1000) {
+  constructor(levels: readonly Level[], queueLimit = 1000, soldInSeveralShops = false) {
     this.levels = levels.map((each) => ({ ...each }));
     this.queueLimit = queueLimit;
+    this.soldInSeveralShops = soldInSeveralShops;
   }
 
   state(): StockState {
@@ -76,6 +78,7 @@ export class StockInMemory {
       transfers: this.transfers,
       queue: waiting.slice(0, this.queueLimit),
       queueContinues: waiting.length > this.queueLimit,
+      soldInSeveralShops: this.soldInSeveralShops,
     };
   }
 

@@ -1,0 +1,74 @@
+import { describe, expect, test } from "vitest";
+import { soldByAlone } from "../../../src/domain/stock/offer-change.ts";
+import { asId } from "../../../src/domain/ids.ts";
+import type { StockOperation } from "../../../src/domain/stock/operation.ts";
+import { adjust, claim, level, reserve, StockInMemory } from "./stock-builders.ts";
+
+const release = (order: string): StockOperation => ({
+  kind: "release",
+  claim: claim(order),
+  reason: "cancelled",
+});
+const ship = (order: string, outside = false): StockOperation => ({
+  kind: "ship",
+  claim: claim(order),
+  quantity: 1,
+  outside,
+});
+/** Every builder's order is of the shop `shop`. */
+const fromAnother = (operation: ReturnType<typeof reserve>): StockOperation => ({
+  ...operation,
+  claim: { ...operation.claim, orderRef: operation.claim.orderRef.replace("shop/", "another/") },
+});
+
+describe("what a batch means for the listings of a SKU that several shops sell", () => {
+  const ofSeveral = () => new StockInMemory([level(9)], 1_000, true);
+
+  test("a sale and its cancellation concern the other shops alone", () => {
+    const stock = ofSeveral();
+    expect(stock.do(reserve("a")).offerChange).toEqual({ soldBy: "shop" });
+    expect(stock.do(release("a")).offerChange).toEqual({ soldBy: "shop" });
+  });
+
+  test("sales of two shops in one batch concern both", () => {
+    expect(ofSeveral().do(reserve("a"), fromAnother(reserve("b"))).offerChange).toEqual({ soldBy: null });
+  });
+
+  test("a sale beside a change by hand concerns every shop", () => {
+    expect(ofSeveral().do(reserve("a"), adjust("count", 1)).offerChange).toEqual({ soldBy: null });
+  });
+
+  test("what leaves of promised units concerns nobody", () => {
+    const stock = ofSeveral();
+    stock.do(reserve("a"));
+    expect(stock.do(ship("a")).offerChange).toBeNull();
+  });
+
+  test("what leaves without having been promised concerns the other shops", () => {
+    expect(ofSeveral().do(ship("unheard of", true)).offerChange).toEqual({ soldBy: "shop" });
+  });
+
+  test("a hold concerns every shop, since none has sold it", () => {
+    const hold: StockOperation = {
+      kind: "hold",
+      holdId: "display",
+      quantity: 1,
+      reason: "display",
+      expiresAt: "2026-02-01T00:00:00.000Z",
+      actorId: null,
+      locationId: null,
+    };
+    expect(ofSeveral().do(hold).offerChange).toEqual({ soldBy: null });
+  });
+});
+
+test("a sale of a SKU that one shop alone sells concerns nobody", () => {
+  expect(new StockInMemory([level(9)]).do(reserve("a")).offerChange).toBeNull();
+});
+
+test("changes together spare a shop only when all of them do", () => {
+  const [one, other] = [asId<"Shop">("one"), asId<"Shop">("other")];
+  expect(soldByAlone([{ soldBy: one }, { soldBy: one }])).toBe(one);
+  expect(soldByAlone([{ soldBy: one }, { soldBy: other }])).toBeNull();
+  expect(soldByAlone([{ soldBy: one }, { soldBy: null }])).toBeNull();
+});
