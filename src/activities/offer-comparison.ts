@@ -11,7 +11,7 @@ import {
 import type { Listing } from "../db/listings.ts";
 import { cellKey, getOurNumbers } from "../db/our-numbers.ts";
 import { setListingStates } from "../db/sync-status.ts";
-import { type TenantTransaction, withTenant } from "../db/tenant.ts";
+import { type TenantTransaction, withTenant, withTenantUnsynced } from "../db/tenant.ts";
 import type { TenantId } from "../domain/ids.ts";
 import { decideOffer } from "../domain/stock/offer.ts";
 import { showsWhatItShould } from "../domain/stock/reconcile.ts";
@@ -44,7 +44,8 @@ export async function compareListings(
   const byListing = new Map(
     questions.map(({ listing }) => [listing.listingId, observationsOf(listing, stock)] as const),
   );
-  await withTenant(db, shop.tenantId, (transaction) =>
+  // It is on disk before any decision that rests on it: that is committed after it.
+  await withTenantUnsynced(db, shop.tenantId, (transaction) =>
     appendObservations(transaction, shop.tenantId, [...byListing.values()].flat()),
   );
   crashPoint("offer: observed, nothing decided");

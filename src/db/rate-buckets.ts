@@ -12,7 +12,7 @@ import {
   takeTokens,
 } from "../domain/shop/rate-budget.ts";
 import type { Database } from "./connection.ts";
-import { type TenantTransaction, withTenant } from "./tenant.ts";
+import { type TenantTransaction, withTenantUnsynced } from "./tenant.ts";
 
 interface Shop {
   readonly tenantId: TenantId;
@@ -34,7 +34,7 @@ const refusalKnownMaximum = 2_000;
  * the database's clock is everyone's. What this process wants to call at the same time is asked for in one transaction, the
  * most urgent first. Accepted calls are only counted here and stored with the next call that is taken, so that a call costs
  * no second transaction; a process that dies forgets a few of them. A refusal is remembered until the time it names, so that
- * waiting costs nothing.
+ * waiting costs nothing. What a crash of the database takes with it is a few tokens that are given out once more.
  *
  * @param startPerMinute the rate a shop's first bucket starts with, when it is known to bear more than the careful default.
  */
@@ -54,7 +54,7 @@ export function createRateBudget(db: Database, options: { readonly startPerMinut
     shop: Shop,
     decide: (bucket: RateBucket, now: number) => { readonly bucket: RateBucket; readonly result: Result },
   ): Promise<Result> {
-    return await withTenant(db, shop.tenantId, async (transaction) => {
+    return await withTenantUnsynced(db, shop.tenantId, async (transaction) => {
       const locked =
         (await lockBucket(transaction, shop)) ??
         (await insertBucket(transaction, shop, options.startPerMinute));

@@ -30,6 +30,19 @@ export async function withTenantSnapshot<Result>(
   return await inTransaction(db, tenantId, "begin isolation level repeatable read read only", work);
 }
 
+/**
+ * The same for what may be lost with the database server: everybody sees it as soon as it is committed, on disk it is a moment
+ * later, with whatever is committed next. Whoever goes on from it in another transaction need not fear to stand on nothing: what
+ * is on disk has all before it on disk as well.
+ */
+export async function withTenantUnsynced<Result>(
+  db: Database,
+  tenantId: TenantId,
+  work: (transaction: TenantTransaction) => Promise<Result>,
+): Promise<Result> {
+  return await inTransaction(db, tenantId, "begin; set local synchronous_commit to off", work);
+}
+
 async function inTransaction<Result>(
   db: Database,
   tenantId: TenantId,
