@@ -13,61 +13,38 @@ import {
   listLocations,
   stageBulkRows,
 } from "../../db/bulk-operations.ts";
-import {
-  type BulkItemRow,
-  type BulkOperationRow,
-  findBulkOperation,
-  listBulkItems,
-} from "../../db/read-models/bulk-operations.ts";
+import { findBulkOperation, listBulkItems } from "../../db/read-models/bulk-operations.ts";
 import { findSku } from "../../db/read-models/inventory.ts";
 import { type TenantTransaction, withTenant } from "../../db/tenant.ts";
-import { importColumns, type RowProblem, rowProblems } from "../../domain/bulk/bulk-row.ts";
 import { asId, type SkuId } from "../../domain/ids.ts";
-import type { StockRefusalReason } from "../../domain/stock/operation.ts";
+import { itemBody, knownBulk } from "../bulk-results.ts";
 import { resolveRow } from "../bulk-rows.ts";
-import {
-  batchAnswer,
-  batchBody,
-  type bulkItem,
-  bulkItemsPage,
-  bulkItemsQuery,
-  bulkOperation,
-  importAnswer,
-  importQuery,
-} from "../contract/bulk.ts";
-import { idempotencyHeaders, idParameters } from "../contract/common.ts";
+import { batchAnswer, batchBody, importAnswer, importQuery } from "../contract/bulk.ts";
+import { idempotencyHeaders } from "../contract/common.ts";
 import { problemResponse } from "../contract/problem.ts";
-import { csvLines, csvResponse, csvAnswer } from "../csv.ts";
-import { cutPage, readCursor } from "../cursor.ts";
 import type { ApiDependencies } from "../dependencies.ts";
 import { answerOnce } from "../idempotency.ts";
 import { stageImport } from "../import-staging.ts";
 import { originOf, sessionOf } from "../plugins/authentication.ts";
-import { notFound, Problem } from "../problem.ts";
-import { stockRefusals } from "../stock-refusals.ts";
+import { Problem } from "../problem.ts";
 
 const tags = ["bulk"];
 const security = [{ accessToken: [] }];
-const itemsCursor = z.tuple([z.number().int().min(1)]);
 const batchBytesMax = 2 * 1_024 * 1_024;
 /** Milliseconds for which a batch's results are waited for; then its id is the answer. */
 const batchAnswerMilliseconds = 10_000;
 const lookAgainMilliseconds = 50;
-const refusedOfPage = 1_000;
 
 type BulkDependencies = Pick<ApiDependencies, "db">;
 type RouteApp = Parameters<FastifyPluginCallbackZod>[0];
 
-/** Changes by the thousand: a batch in one request, a CSV file, and what became of their rows. */
+/** Changes by the thousand: a batch in one request, or a CSV file. */
 export function bulkRoutes(dependencies: BulkDependencies): FastifyPluginCallbackZod {
   return (app, _options, done) => {
     // The file is read by its route, as it comes in.
     app.addContentTypeParser("text/csv", (_request, file, parsed) => parsed(null, file));
     addBatch(app, dependencies);
     addImport(app, dependencies);
-    addGetBulk(app, dependencies);
-    addListItems(app, dependencies);
-    addRefusedRows(app, dependencies);
     done();
   };
 }
@@ -151,7 +128,7 @@ async function untilFinished(
   const deadline = performance.now() + batchAnswerMilliseconds;
   while (true) {
     const { operation, items } = await withTenant(db, tenantId, async (transaction) => {
-      const found = known(await findBulkOperation(transaction, bulkId));
+      const found = knownBulk(await findBulkOperation(transaction, bulkId));
       const isTold = found.state === "finished" || performance.now() > deadline;
       const rows = isTold ? await listBulkItems(transaction, bulkId, undefined, found.rows, 0) : null;
       return { operation: found, items: rows };
@@ -244,117 +221,4 @@ async function accept(
     ...originOf(request),
   });
   return accepted.bulkId;
-}
-
-function addGetBulk(app: RouteApp, { db }: BulkDependencies): void {
-  app.get(
-    "/api/bulk/:id",
-    {
-      config: { permission: "inventory:read" },
-      schema: {
-        operationId: "getBulkOperation",
-        tags,
-        security,
-        summary: "How far an import or a batch has come",
-        description: "Finished when every row has its result.",
-        params: idParameters,
-        response: { 200: bulkOperation, default: problemResponse },
-      },
-    },
-    async (request) =>
-      await withTenant(db, sessionOf(request).tenantId, async (transaction) =>
-        known(await findBulkOperation(transaction, request.params.id)),
-      ),
-  );
-}
-
-function addListItems(app: RouteApp, { db }: BulkDependencies): void {
-  app.get(
-    "/api/bulk/:id/items",
-    {
-      config: { permission: "inventory:read" },
-      schema: {
-        operationId: "listBulkItems",
-        tags,
-        security,
-        summary: "The rows of an import or a batch with their results",
-        description: "In the order of the file; `result=refused` for those that somebody must mend.",
-        params: idParameters,
-        querystring: bulkItemsQuery,
-        response: { 200: bulkItemsPage, default: problemResponse },
-      },
-    },
-    async (request) => {
-      const { id } = request.params;
-      const { result, limit, cursor } = request.query;
-      const after = readCursor(cursor, itemsCursor)?.[0] ?? 0;
-      const rows = await withTenant(db, sessionOf(request).tenantId, async (transaction) => {
-        known(await findBulkOperation(transaction, id));
-        return await listBulkItems(transaction, id, result, limit, after);
-      });
-      const { page, nextCursor } = cutPage(rows, limit, ({ row }) => [row]);
-      return { items: page.map(itemBody), next_cursor: nextCursor };
-    },
-  );
-}
-
-function addRefusedRows(app: RouteApp, { db }: BulkDependencies): void {
-  app.get(
-    "/api/bulk/:id/refused",
-    {
-      config: { permission: "inventory:read" },
-      schema: {
-        operationId: "downloadRefusedRows",
-        tags,
-        security,
-        summary: "The refused rows of an import or a batch as a CSV file",
-        description: "The cells as they came, with the line, the problem and what to do about it.",
-        params: idParameters,
-        response: { 200: csvResponse, default: problemResponse },
-      },
-    },
-    async (request, reply) => {
-      const { tenantId } = sessionOf(request);
-      const { id } = request.params;
-      await withTenant(db, tenantId, async (transaction) => known(await findBulkOperation(transaction, id)));
-      async function* lines(): AsyncGenerator<string, void, undefined> {
-        yield csvLines([["line", ...importColumns, "problem", "what_to_do"]]);
-        let after = 0;
-        while (true) {
-          const from = after;
-          const rows = await withTenant(db, tenantId, (transaction) =>
-            listBulkItems(transaction, id, "refused", refusedOfPage, from),
-          );
-          const page = rows.slice(0, refusedOfPage);
-          if (page.length > 0) yield csvLines(page.map(refusedLine));
-          if (rows.length <= refusedOfPage) return;
-          after = page.at(-1)?.row ?? after;
-        }
-      }
-      return csvAnswer(reply, "refused-rows.csv", lines());
-    },
-  );
-}
-
-function refusedLine(item: BulkItemRow): readonly (string | number | null)[] {
-  const { line, row, given, problem } = item;
-  return [line ?? row, ...importColumns.map((column) => given[column]), problem, adviceFor(problem)];
-}
-
-function itemBody(item: BulkItemRow): z.output<typeof bulkItem> {
-  return { ...item, detail: adviceFor(item.problem) };
-}
-
-function adviceFor(problem: string | null): string | null {
-  if (problem === null) return null;
-  const texts: Readonly<Record<RowProblem | StockRefusalReason, string>> = {
-    ...stockRefusals,
-    ...rowProblems,
-  };
-  return Object.hasOwn(texts, problem) ? texts[problem as RowProblem | StockRefusalReason] : problem;
-}
-
-function known(operation: BulkOperationRow | null): BulkOperationRow {
-  if (operation === null) throw notFound("bulk operation");
-  return operation;
 }

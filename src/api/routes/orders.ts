@@ -1,6 +1,5 @@
 import type { FastifyPluginCallbackZod } from "fastify-type-provider-zod";
 import { z } from "zod";
-import { crashPoint } from "../../crash-points.ts";
 import { appendAudit } from "../../db/audit-log.ts";
 import { listTimeline } from "../../db/read-models/order-timeline.ts";
 import {
@@ -12,22 +11,14 @@ import {
   listTracking,
   openRecipient,
   type OrderDetailRow,
-  orderKeyOf,
 } from "../../db/read-models/orders.ts";
 import { withTenant, withTenantSnapshot } from "../../db/tenant.ts";
-import { isRefusal } from "../../domain/decision.ts";
 import type { Recipient } from "../../domain/order/channel-order.ts";
-import type { Session } from "../auth/access-tokens.ts";
-import { idempotencyHeaders } from "../contract/common.ts";
 import {
-  cancelAnswer,
-  cancelBody,
   orderDetail,
   orderParameters,
   ordersPage,
   ordersQuery,
-  shortageAnswer,
-  shortageBody,
   timelinePage,
   timelineQuery,
 } from "../contract/orders.ts";
@@ -35,10 +26,8 @@ import { mayDo } from "../contract/permissions.ts";
 import { problemResponse } from "../contract/problem.ts";
 import { cutPage, readCursor } from "../cursor.ts";
 import type { ApiDependencies } from "../dependencies.ts";
-import { answerOnce } from "../idempotency.ts";
+import { knownOrder } from "../orders.ts";
 import { originOf, sessionOf } from "../plugins/authentication.ts";
-import { notFound, Problem } from "../problem.ts";
-import { askOrderToCancel, askOrderToTakeCourse } from "../workflow-requests.ts";
 
 const tags = ["orders"];
 const security = [{ accessToken: [] }];
@@ -46,15 +35,14 @@ const sortTime = z.string().regex(/^[0-9 :.+-]{10,40}$/);
 const ordersCursor = z.tuple([sortTime, z.uuid()]);
 const timelineCursor = z.tuple([sortTime, z.number().int().min(0).max(9), z.string().max(1_000)]);
 
-type OrderDependencies = Pick<ApiDependencies, "db" | "temporal" | "queuePrefix" | "secretKey">;
+type OrderDependencies = Pick<ApiDependencies, "db" | "secretKey">;
 
+/** What there is to know of orders. */
 export function orderRoutes(dependencies: OrderDependencies): FastifyPluginCallbackZod {
   return (app, _options, done) => {
     addListOrders(app, dependencies);
     addGetOrder(app, dependencies);
     addGetOrderTimeline(app, dependencies);
-    addCancelOrder(app, dependencies);
-    addDecideShortage(app, dependencies);
     done();
   };
 }
@@ -121,7 +109,7 @@ function addGetOrder(app: RouteApp, { db, secretKey }: OrderDependencies): void 
     async (request) => {
       const session = sessionOf(request);
       const { order, ...belongings } = await withTenantSnapshot(db, session.tenantId, async (transaction) => {
-        const found = known(await findOrder(transaction, request.params.id));
+        const found = knownOrder(await findOrder(transaction, request.params.id));
         return {
           order: found,
           lines: await listOrderLines(transaction, found.id),
@@ -177,7 +165,7 @@ function addGetOrderTimeline(app: RouteApp, { db }: OrderDependencies): void {
       const { limit, cursor } = request.query;
       const after = readCursor(cursor, timelineCursor);
       const rows = await withTenantSnapshot(db, sessionOf(request).tenantId, async (transaction) => {
-        const order = known(await findOrder(transaction, request.params.id));
+        const order = knownOrder(await findOrder(transaction, request.params.id));
         const position =
           after === null ? null : { sortTime: after[0], sortRank: after[1], sortKey: after[2] };
         return await listTimeline(transaction, order, limit, position);
@@ -190,101 +178,6 @@ function addGetOrderTimeline(app: RouteApp, { db }: OrderDependencies): void {
       return { entries: [...page], next_cursor: nextCursor };
     },
   );
-}
-
-function addCancelOrder(app: RouteApp, dependencies: OrderDependencies): void {
-  const { db } = dependencies;
-  app.post(
-    "/api/orders/:id/cancel",
-    {
-      config: { permission: "orders:write" },
-      schema: {
-        operationId: "cancelOrder",
-        tags,
-        security,
-        summary: "Cancel an order as its seller",
-        description:
-          "Answered when the channel has accepted (202); its units are released when the channel reports the cancellation. " +
-          "409 says why not. 503 means not answered in time: send the same again with the same key.",
-        headers: idempotencyHeaders,
-        params: orderParameters,
-        body: cancelBody,
-        response: { 202: cancelAnswer, default: problemResponse },
-      },
-    },
-    async (request, reply) => {
-      const session = sessionOf(request);
-      const order = await withTenant(db, session.tenantId, async (transaction) =>
-        known(await findOrder(transaction, request.params.id)),
-      );
-      void reply.code(202);
-      return await answerOnce(db, request, reply, cancelAnswer, async (effectId) => {
-        await withTenant(db, session.tenantId, (transaction) =>
-          appendAudit(transaction, session.tenantId, {
-            eventType: "order_cancel",
-            userId: session.userId,
-            orderRef: order.order_ref,
-            reason: request.body.reason,
-            ...originOf(request),
-          }),
-        );
-        crashPoint("cancellation: audited, order not asked");
-        return await cancel(dependencies, session, order, request.body.reason, effectId);
-      });
-    },
-  );
-}
-
-function addDecideShortage(app: RouteApp, dependencies: OrderDependencies): void {
-  const { db } = dependencies;
-  app.post(
-    "/api/orders/:id/shortage",
-    {
-      config: { permission: "orders:write" },
-      schema: {
-        operationId: "decideShortage",
-        tags,
-        security,
-        summary: "Decide what is done about units that are missing",
-        description:
-          "Instead of what the seller's policy says, for this order. To say no to the buyer, cancel the order. 409: nothing is missing, or " +
-          "the order is not paid yet. 503 means not answered in time: send the same again with the same key.",
-        headers: idempotencyHeaders,
-        params: orderParameters,
-        body: shortageBody,
-        response: { 200: shortageAnswer, default: problemResponse },
-      },
-    },
-    async (request, reply) => {
-      const { tenantId, userId } = sessionOf(request);
-      const order = await withTenant(db, tenantId, async (transaction) =>
-        known(await findOrder(transaction, request.params.id)),
-      );
-      return await answerOnce(db, request, reply, shortageAnswer, async (effectId) => {
-        await withTenant(db, tenantId, (transaction) =>
-          appendAudit(transaction, tenantId, {
-            eventType: "shortage_course",
-            userId,
-            orderRef: order.order_ref,
-            newValues: { course: request.body.course },
-            ...originOf(request),
-          }),
-        );
-        const wish = { course: request.body.course, by: userId };
-        const answer = await askOrderToTakeCourse(dependencies, orderKeyOf(tenantId, order), wish, effectId);
-        if (isRefusal(answer)) throw new Problem("refused", answer.explanation);
-        return await withTenant(db, tenantId, async (transaction) => {
-          const now = known(await findOrder(transaction, order.id));
-          return { success: true as const, status: now.status, next_step: now.next_step };
-        });
-      });
-    },
-  );
-}
-
-function known(order: OrderDetailRow | null): OrderDetailRow {
-  if (order === null) throw notFound("order");
-  return order;
 }
 
 function cancellationOf(order: OrderDetailRow): z.output<typeof orderDetail>["cancellation"] {
@@ -316,20 +209,4 @@ function firstCharacters(text: string | null, count: number): string | null {
 
 function lastCharacters(text: string | null, count: number): string | null {
   return text === null ? null : `***${text.slice(-count)}`;
-}
-
-async function cancel(
-  dependencies: OrderDependencies,
-  session: Session,
-  order: OrderDetailRow,
-  reason: string,
-  effectId: string,
-): Promise<z.output<typeof cancelAnswer>> {
-  const wish = { reason, by: session.userId };
-  const answer = await askOrderToCancel(dependencies, orderKeyOf(session.tenantId, order), wish, effectId);
-  if (isRefusal(answer)) throw new Problem("refused", answer.explanation);
-  return await withTenant(dependencies.db, session.tenantId, async (transaction) => {
-    const now = known(await findOrder(transaction, order.id));
-    return { success: true, status: now.status, next_step: now.next_step };
-  });
 }
