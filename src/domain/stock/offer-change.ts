@@ -4,7 +4,7 @@ import type { Movement } from "./movement.ts";
 /** What a SKU's listings should show has changed, so they must be compared with what they do show. */
 export interface OfferChange {
   /**
-   * The shop whose sales alone have changed it, all others being concerned: its channel counts them itself, and the total that
+   * The shop whose sales alone have taken units, all others being concerned: its channel counts them itself, and the total that
    * its listing should show is the same. Null when every listing is concerned.
    */
   readonly soldBy: ShopId | null;
@@ -15,6 +15,9 @@ export interface OfferChange {
  *
  * What one shop has sold or given back is missing from, or back in, what the others may offer. What leaves of units that were
  * promised before was missing already, and counts for its own shop until the channel knows.
+ *
+ * What is given back concerns its own shop as well. Its channel has counted that already, but a number that was told between
+ * its news and ours left the units out, since the lower of two readings is offered (`decideOffer`).
  *
  * @param concernsAll units changed hands otherwise than by a sale.
  * @returns null when nothing has to be compared.
@@ -28,8 +31,12 @@ export function offerChangeOf(
   if (!soldInSeveralShops) return null;
   const sellers = new Set(
     movements
-      .filter(({ onHandEffect, reservedEffect }) => onHandEffect !== reservedEffect)
-      .map(({ reference }) => sellerOf(reference)),
+      .map(({ onHandEffect, reservedEffect, reference }) => ({
+        freed: onHandEffect - reservedEffect,
+        seller: sellerOf(reference),
+      }))
+      .filter(({ freed }) => freed !== 0)
+      .map(({ freed, seller }) => (freed < 0 ? seller : null)),
   );
   const [seller] = sellers;
   if (seller === undefined) return null;

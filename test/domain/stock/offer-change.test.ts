@@ -24,10 +24,17 @@ const fromAnother = (operation: ReturnType<typeof reserve>): StockOperation => (
 describe("what a batch means for the listings of a SKU that several shops sell", () => {
   const ofSeveral = () => new StockInMemory([level(9)], 1_000, true);
 
-  test("a sale and its cancellation concern the other shops alone", () => {
+  test("a sale concerns the other shops alone", () => {
+    expect(ofSeveral().do(reserve("a")).offerChange).toEqual({ soldBy: "shop" });
+  });
+
+  test("what is given back concerns its own shop too, which may have been told a number without it", () => {
     const stock = ofSeveral();
-    expect(stock.do(reserve("a")).offerChange).toEqual({ soldBy: "shop" });
-    expect(stock.do(release("a")).offerChange).toEqual({ soldBy: "shop" });
+    stock.do(reserve("cancelled"), reserve("never left"));
+    expect(stock.do(release("cancelled")).offerChange).toEqual({ soldBy: null });
+    stock.do(ship("never left"));
+    const reverse: StockOperation = { kind: "reverse", claim: claim("never left"), reason: "cancelled" };
+    expect(stock.do(reverse).offerChange).toEqual({ soldBy: null });
   });
 
   test("sales of two shops in one batch concern both", () => {
