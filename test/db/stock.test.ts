@@ -7,7 +7,7 @@ import { asId } from "../../src/domain/ids.ts";
 import { applyStockBatch } from "../../src/db/stock.ts";
 import { withTenant } from "../../src/db/tenant.ts";
 import type { StockOperation } from "../../src/domain/stock/operation.ts";
-import { adjust, claim, reserve } from "../domain/stock/stock-builders.ts";
+import { adjust, claim, release, reserve, ship } from "../domain/stock/stock-builders.ts";
 import { type SeededShop, seedShop, seedSku, stockOf } from "../support/seed.ts";
 import { type UsedTestDatabase, useTestDatabase } from "../support/use-test-database.ts";
 
@@ -19,18 +19,6 @@ useTestDatabase(async (made) => {
   database = made;
   db = database.open();
   shop = await seedShop(db);
-});
-
-const release = (order: string): StockOperation => ({
-  kind: "release",
-  claim: claim(order),
-  reason: "cancelled",
-});
-const ship = (order: string, outside = false): StockOperation => ({
-  kind: "ship",
-  claim: claim(order),
-  quantity: 1,
-  outside,
 });
 
 async function movementsOf(skuId: string) {

@@ -29,18 +29,11 @@ export function offerChangeOf(
 ): OfferChange | null {
   if (concernsAll) return { soldBy: null };
   if (!soldInSeveralShops) return null;
-  const sellers = new Set(
-    movements
-      .map(({ onHandEffect, reservedEffect, reference }) => ({
-        freed: onHandEffect - reservedEffect,
-        seller: sellerOf(reference),
-      }))
-      .filter(({ freed }) => freed !== 0)
-      .map(({ freed, seller }) => (freed < 0 ? seller : null)),
-  );
-  const [seller] = sellers;
-  if (seller === undefined) return null;
-  return { soldBy: sellers.size === 1 ? seller : null };
+  const changes = movements.flatMap(({ onHandEffect, reservedEffect, reference }): OfferChange[] => {
+    const freed = onHandEffect - reservedEffect;
+    return freed === 0 ? [] : [{ soldBy: freed < 0 ? sellerOf(reference) : null }];
+  });
+  return changes.length === 0 ? null : { soldBy: soldByAlone(changes) };
 }
 
 /** The shop of an order's line (`<shopId>/<channelOrderId>/<lineId>`); null of what no shop has sold. */

@@ -19,7 +19,7 @@ const productPageSize = "100";
 const skusLookedUpMax = 10;
 const skusReadMax = 600;
 /** What became of a number is read back in any case, so a late answer tells nothing more; meanwhile the SKU's next number waits. */
-const updateMilliseconds = 3_000;
+const updateAnswerMilliseconds = 3_000;
 
 /** The shops a token opens; named apart because it is asked before a shop is stored as well. */
 export const authorisedShopsCall = {
@@ -117,7 +117,7 @@ export function catalogueCalls(
           })),
         },
         priority,
-        patience: updateMilliseconds,
+        answerMilliseconds: updateAnswerMilliseconds,
         answer: stockUpdateAnswer,
       });
       return skuResults(skuIds, errors);

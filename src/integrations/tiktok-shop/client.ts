@@ -20,7 +20,7 @@ export interface Call<Schema extends z.ZodType> {
   readonly withoutCipher?: true;
   readonly priority: CallPriority;
   /** Milliseconds that an answer is waited for; ten seconds unless told. */
-  readonly patience?: number;
+  readonly answerMilliseconds?: number;
   readonly answer: Schema;
 }
 
@@ -38,7 +38,7 @@ interface Door {
   readonly cipher: string;
 }
 
-const callMilliseconds = 10_000;
+const answerMillisecondsDefault = 10_000;
 
 export function createClient(options: {
   readonly apiUrl: string;
@@ -131,7 +131,7 @@ async function sendSigned(
       url,
       headers: { "content-type": "application/json", "x-tts-access-token": door.accessToken },
       body,
-      timeoutMilliseconds: call.patience ?? callMilliseconds,
+      timeoutMilliseconds: call.answerMilliseconds ?? answerMillisecondsDefault,
     },
     { call: what, now, secrets: [door.accessToken, door.cipher, app.secret, sign] },
   );

@@ -1,24 +1,17 @@
 import { describe, expect, test } from "vitest";
 import { asId } from "../../../src/domain/ids.ts";
 import type { StockOperation } from "../../../src/domain/stock/operation.ts";
-import { adjust, at, claim, level, reserve, StockInMemory } from "./stock-builders.ts";
-
-const release = (order: string): StockOperation => ({
-  kind: "release",
-  claim: claim(order),
-  reason: "cancelled",
-});
-const ship = (order: string, outside = false): StockOperation => ({
-  kind: "ship",
-  claim: claim(order),
-  quantity: 1,
-  outside,
-});
-const reverse = (order: string): StockOperation => ({
-  kind: "reverse",
-  claim: claim(order),
-  reason: "cancelled",
-});
+import {
+  adjust,
+  at,
+  claim,
+  level,
+  release,
+  reserve,
+  reverse,
+  ship,
+  StockInMemory,
+} from "./stock-builders.ts";
 
 describe("reserving", () => {
   test("promises what there is and leaves the rest waiting, in one batch", () => {

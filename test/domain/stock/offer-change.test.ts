@@ -2,19 +2,8 @@ import { describe, expect, test } from "vitest";
 import { soldByAlone } from "../../../src/domain/stock/offer-change.ts";
 import { asId } from "../../../src/domain/ids.ts";
 import type { StockOperation } from "../../../src/domain/stock/operation.ts";
-import { adjust, claim, level, reserve, StockInMemory } from "./stock-builders.ts";
+import { adjust, level, release, reserve, reverse, ship, StockInMemory } from "./stock-builders.ts";
 
-const release = (order: string): StockOperation => ({
-  kind: "release",
-  claim: claim(order),
-  reason: "cancelled",
-});
-const ship = (order: string, outside = false): StockOperation => ({
-  kind: "ship",
-  claim: claim(order),
-  quantity: 1,
-  outside,
-});
 /** Every builder's order is of the shop `shop`. */
 const fromAnother = (operation: ReturnType<typeof reserve>): StockOperation => ({
   ...operation,
@@ -33,8 +22,7 @@ describe("what a batch means for the listings of a SKU that several shops sell",
     stock.do(reserve("cancelled"), reserve("never left"));
     expect(stock.do(release("cancelled")).offerChange).toEqual({ soldBy: null });
     stock.do(ship("never left"));
-    const reverse: StockOperation = { kind: "reverse", claim: claim("never left"), reason: "cancelled" };
-    expect(stock.do(reverse).offerChange).toEqual({ soldBy: null });
+    expect(stock.do(reverse("never left")).offerChange).toEqual({ soldBy: null });
   });
 
   test("sales of two shops in one batch concern both", () => {

@@ -43,6 +43,19 @@ export function reserve(
   } as const satisfies StockOperation;
 }
 
+export function release(order: string): StockOperation {
+  return { kind: "release", claim: claim(order), reason: "cancelled" };
+}
+
+/** @param outside in the channel's own screens. */
+export function ship(order: string, outside = false): StockOperation {
+  return { kind: "ship", claim: claim(order), quantity: 1, outside };
+}
+
+export function reverse(order: string): StockOperation {
+  return { kind: "reverse", claim: claim(order), reason: "cancelled" };
+}
+
 export function adjust(id: string, quantity: number): StockOperation {
   return { kind: "adjust", adjustmentId: id, quantity, reason: "count", actorId: null, locationId: null };
 }
