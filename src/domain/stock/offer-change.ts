@@ -13,11 +13,11 @@ export interface OfferChange {
 /**
  * What a batch's movements mean for the listings.
  *
- * What one shop has sold or given back is missing from, or back in, what the others may offer. What leaves of units that were
- * promised before was missing already, and counts for its own shop until the channel knows.
+ * What one shop has sold is missing from what the others may offer. What leaves of units that were promised before was missing
+ * already, and counts for its own shop until the channel knows.
  *
- * What is given back concerns its own shop as well. Its channel has counted that already, but a number that was told between
- * its news and ours left the units out, since the lower of two readings is offered (`decideOffer`).
+ * What is given back concerns its own shop as well, also when no other sells the SKU. Its channel has counted that already, but
+ * a number that was told between its news and ours left the units out, since the lower of two readings is offered (`decideOffer`).
  *
  * @param concernsAll units changed hands otherwise than by a sale.
  * @returns null when nothing has to be compared.
@@ -28,10 +28,12 @@ export function offerChangeOf(
   soldInSeveralShops: boolean,
 ): OfferChange | null {
   if (concernsAll) return { soldBy: null };
-  if (!soldInSeveralShops) return null;
   const changes = movements.flatMap(({ onHandEffect, reservedEffect, reference }): OfferChange[] => {
     const freed = onHandEffect - reservedEffect;
-    return freed === 0 ? [] : [{ soldBy: freed < 0 ? sellerOf(reference) : null }];
+    const seller = sellerOf(reference);
+    const isGivenBack = freed > 0 && seller !== null;
+    if (freed === 0 || !(soldInSeveralShops || isGivenBack)) return [];
+    return [{ soldBy: freed < 0 ? seller : null }];
   });
   return changes.length === 0 ? null : { soldBy: soldByAlone(changes) };
 }

@@ -57,8 +57,10 @@ describe("what a batch means for the listings of a SKU that several shops sell",
   });
 });
 
-test("a sale of a SKU that one shop alone sells concerns nobody", () => {
-  expect(new StockInMemory([level(9)]).do(reserve("a")).offerChange).toBeNull();
+test("of a SKU that one shop alone sells a sale concerns nobody, and what is given back concerns that shop", () => {
+  const stock = new StockInMemory([level(9)]);
+  expect(stock.do(reserve("a")).offerChange).toBeNull();
+  expect(stock.do(release("a")).offerChange).toEqual({ soldBy: null });
 });
 
 test("changes together spare a shop only when all of them do", () => {
