@@ -38,6 +38,7 @@ const layers = {
     may: [
       "crash-points",
       "met-its-end",
+      "sku-entity",
       "domain",
       "workflows/messages",
       "workflows/addressing",
@@ -101,6 +102,7 @@ const sharedWiring = [
   "met-its-end",
   "metrics",
   "sku-entity",
+  "sticky-queues",
   "temporal",
   "workers",
 ];

@@ -19,6 +19,7 @@ import { createTwilioTexter } from "./src/integrations/twilio/texter.ts";
 import { createLogger } from "./src/logger.ts";
 import { createWorkerMetrics, serveMetrics } from "./src/metrics.ts";
 import { proofStatementMilliseconds, proveNightly } from "./src/proof/proof.ts";
+import { closeLostStickyQueues } from "./src/sticky-queues.ts";
 import { connectClient, connectNative, temporalServer } from "./src/temporal.ts";
 import { bundleWorkflows, startWorkers } from "./src/workers.ts";
 
@@ -50,8 +51,12 @@ const reportDb = openDatabase({
 await refusePrivilegedLogin(db);
 
 const server = temporalServer(config);
+const queuePrefix = "";
 const [client, connection, bundle] = await Promise.all([
-  connectClient(server),
+  connectClient(server).then(async (client) => {
+    await closeLostStickyQueues({ client, queuePrefix, logger });
+    return client;
+  }),
   connectNative(server),
   bundleWorkflows(),
 ]);
@@ -65,7 +70,6 @@ const channel = createTiktokShop({
   logger,
 });
 
-const queuePrefix = "";
 /** What is left of the time to stop when the Workers have; a push that takes longer is begun anew by the next process. */
 const pushesEndMilliseconds = 500;
 const offers = createOffers({

@@ -3,7 +3,7 @@ import pMap from "p-map";
 import { WithStartWorkflowOperation } from "@temporalio/client";
 import { asId, type SkuId, type TenantId } from "../src/domain/ids.ts";
 import type { StockOperation } from "../src/domain/stock/operation.ts";
-import { skuWorkflowId, taskQueues } from "../src/workflows/addressing.ts";
+import { skuEntityStart } from "../src/sku-entity.ts";
 import { applyOperations } from "../src/workflows/messages.ts";
 import { type Random, randomFrom } from "../test/support/random.ts";
 import { until } from "../test/support/until.ts";
@@ -192,12 +192,10 @@ export async function changeStock(
     kind === "adjust" ? { kind, adjustmentId: id, ...how } : { kind, changeId: id, ...how };
   await stack.client.workflow.executeUpdateWithStart(applyOperations, {
     args: [[operation]],
-    startWorkflowOperation: new WithStartWorkflowOperation("skuInventory", {
-      workflowId: skuWorkflowId(skuId),
-      taskQueue: taskQueues().inventory,
-      args: [{ tenantId, skuId }],
-      workflowIdConflictPolicy: "USE_EXISTING",
-    }),
+    startWorkflowOperation: new WithStartWorkflowOperation(
+      "skuInventory",
+      skuEntityStart({ tenantId, skuId }),
+    ),
   });
 }
 

@@ -1,14 +1,30 @@
 import { setTimeout as pause } from "node:timers/promises";
-import { type Client, WithStartWorkflowOperation } from "@temporalio/client";
+import { type Client, type WorkflowStartOptions, WithStartWorkflowOperation } from "@temporalio/client";
 import { asId, type TenantId } from "./domain/ids.ts";
 import type { StockAnswer, StockOperation } from "./domain/stock/operation.ts";
 import { metItsEnd } from "./met-its-end.ts";
-import { skuWorkflowId, taskQueues } from "./workflows/addressing.ts";
+import { priorities, skuWorkflowId, taskQueues } from "./workflows/addressing.ts";
 import { applyOperations, offerChanged, searchAttributes, type SkuInput } from "./workflows/messages.ts";
 
 /** Times that a request is sent again when it meets the end of an entity's run. */
 const triesMaximum = 50;
 const askAgainMilliseconds = 20;
+
+/** Everybody starts a SKU's entity alike, whoever needs it first. */
+export function skuEntityStart(input: SkuInput) {
+  const { tenantId, skuId, queuePrefix } = input;
+  return {
+    workflowId: skuWorkflowId(skuId),
+    taskQueue: taskQueues(queuePrefix).inventory,
+    args: [input],
+    workflowIdConflictPolicy: "USE_EXISTING",
+    // Whoever needs the SKU waits for a task that was given to a worker which was killed then: by default ten seconds.
+    workflowTaskTimeout: "5s",
+    staticSummary: `SKU ${skuId}`,
+    typedSearchAttributes: [{ key: searchAttributes.sku, value: skuId }],
+    priority: { priorityKey: priorities.fulfilment, fairnessKey: tenantId },
+  } satisfies WorkflowStartOptions & { workflowIdConflictPolicy: string };
+}
 
 /** Asks the SKU's entity, one that is started when none runs; one answer for each operation, in their order. May be asked again. */
 export async function askEntity(
@@ -20,13 +36,7 @@ export async function askEntity(
     try {
       return await client.workflow.executeUpdateWithStart(applyOperations, {
         args: [operations],
-        startWorkflowOperation: new WithStartWorkflowOperation("skuInventory", {
-          workflowId: skuWorkflowId(input.skuId),
-          taskQueue: taskQueues(input.queuePrefix).inventory,
-          args: [input],
-          workflowIdConflictPolicy: "USE_EXISTING",
-          typedSearchAttributes: [{ key: searchAttributes.sku, value: input.skuId }],
-        }),
+        startWorkflowOperation: new WithStartWorkflowOperation("skuInventory", skuEntityStart(input)),
       });
     } catch (error) {
       if (!metItsEnd(error) || attempt >= triesMaximum) throw error;
@@ -50,11 +60,8 @@ export async function tellSku(
     ...(queuePrefix === "" ? {} : { queuePrefix }),
   };
   await client.workflow.signalWithStart("skuInventory", {
-    workflowId: skuWorkflowId(input.skuId),
-    taskQueue: taskQueues(queuePrefix).inventory,
-    args: [input],
+    ...skuEntityStart(input),
     signal: offerChanged,
     signalArgs: [{ causedAt }],
-    typedSearchAttributes: [{ key: searchAttributes.sku, value: skuId }],
   });
 }

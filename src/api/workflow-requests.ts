@@ -12,12 +12,12 @@ import type { ChannelOrderId, ShopId, SkuId, TenantId, UserId } from "../domain/
 import type { ShortageChoice } from "../domain/order/shortage.ts";
 import { operationIdOf, type StockAnswer, type StockOperation } from "../domain/stock/operation.ts";
 import { metItsEnd } from "../met-its-end.ts";
+import { skuEntityStart } from "../sku-entity.ts";
 import {
   approvalWorkflowId,
   orderWorkflowId,
   priorities,
   skuSyncWorkflowId,
-  skuWorkflowId,
   taskQueues,
 } from "../workflows/addressing.ts";
 import {
@@ -60,16 +60,7 @@ export async function askSku(
     update: applyOperations,
     updateId: operationIdOf(operation),
     args: [[operation]],
-    startOperation: () =>
-      new WithStartWorkflowOperation("skuInventory", {
-        workflowId: skuWorkflowId(skuId),
-        taskQueue: taskQueues(queuePrefix).inventory,
-        args: [input],
-        workflowIdConflictPolicy: "USE_EXISTING",
-        staticSummary: `SKU ${skuId}`,
-        typedSearchAttributes: [{ key: searchAttributes.sku, value: skuId }],
-        priority: { priorityKey: priorities.fulfilment, fairnessKey: tenantId },
-      }),
+    startOperation: () => new WithStartWorkflowOperation("skuInventory", skuEntityStart(input)),
   });
   const [answer] = answers;
   if (answer === undefined) throw new Error(`The entity of SKU ${skuId} answered nothing.`);
