@@ -18,8 +18,6 @@ export function skuEntityStart(input: SkuInput) {
     taskQueue: taskQueues(queuePrefix).inventory,
     args: [input],
     workflowIdConflictPolicy: "USE_EXISTING",
-    // Whoever needs the SKU waits for a task that was given to a worker which was killed then: by default ten seconds.
-    workflowTaskTimeout: "5s",
     staticSummary: `SKU ${skuId}`,
     typedSearchAttributes: [{ key: searchAttributes.sku, value: skuId }],
     priority: { priorityKey: priorities.fulfilment, fairnessKey: tenantId },

@@ -3,8 +3,11 @@ import type { Client } from "@temporalio/client";
 import type { Logger } from "pino";
 import { taskQueues } from "./workflows/addressing.ts";
 
-/** Newest runs of each queue whose history is asked where its tasks go: those that a lost worker has touched last. */
-const runsMaximum = 20;
+/**
+ * Runs whose histories are asked where their tasks went: of each task queue those begun last and those ended last, which the
+ * last worker has had in hand. What has only waited since it began knows of no worker's queue.
+ */
+const runsAsked = { Running: 10, Completed: 10 } as const;
 /** The latest events of a run; a workflow task with all it causes has fewer. */
 const eventsMaximum = 20;
 
@@ -28,7 +31,12 @@ export async function closeLostStickyQueues({
 }): Promise<void> {
   const { orders, inventory } = taskQueues(queuePrefix);
   try {
-    const found = await Promise.all([orders, inventory].map((queue) => findStickyQueues(client, queue)));
+    const found = await Promise.all(
+      [orders, inventory].flatMap((queue) => [
+        findStickyQueues(client, queue, "Running"),
+        findStickyQueues(client, queue, "Completed"),
+      ]),
+    );
     const lost = [...new Set(found.flat())].filter((name) => isLost(name, isRunning));
     const { namespace } = client.options;
     for (const stickyTaskQueue of lost) {
@@ -45,12 +53,16 @@ export async function closeLostStickyQueues({
   }
 }
 
-async function findStickyQueues(client: Client, taskQueue: string): Promise<readonly string[]> {
+async function findStickyQueues(
+  client: Client,
+  taskQueue: string,
+  status: keyof typeof runsAsked,
+): Promise<readonly string[]> {
   const { namespace } = client.options;
   const { executions } = await client.workflowService.listWorkflowExecutions({
     namespace,
-    pageSize: runsMaximum,
-    query: `ExecutionStatus = 'Running' and TaskQueue = '${taskQueue}'`,
+    pageSize: runsAsked[status],
+    query: `ExecutionStatus = '${status}' and TaskQueue = '${taskQueue}'`,
   });
   const histories = await Promise.all(
     executions.map(({ execution }) =>
