@@ -1,3 +1,4 @@
+import { getPriority, setPriority } from "node:os";
 import { DefaultLogger, Runtime } from "@temporalio/worker";
 import closeWithGrace from "close-with-grace";
 import { createActivities } from "./src/activities/index.ts";
@@ -22,6 +23,13 @@ import { proofStatementMilliseconds, proveNightly } from "./src/proof/proof.ts";
 import { closeLostStickyQueues } from "./src/sticky-queues.ts";
 import { connectClient, connectNative, temporalServer } from "./src/temporal.ts";
 import { bundleWorkflows, startWorkers } from "./src/workers.ts";
+
+/**
+ * On a full machine the worker steps back for all who answer it, and for the API above all: a webhook that is acknowledged
+ * late comes again, and makes the machine fuller. Set first, since threads inherit it.
+ */
+const niceness = 7;
+if (getPriority() < niceness) setPriority(niceness);
 
 /** The worker process: config → adapters → activities → Workers and dispatcher, drained on SIGTERM. */
 const config = configOrExit(loadProcessConfig);
