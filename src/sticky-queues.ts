@@ -1,7 +1,7 @@
 import { hostname } from "node:os";
 import type { Client } from "@temporalio/client";
 import type { Logger } from "pino";
-import { taskQueues } from "./workflows/addressing.ts";
+import { type TaskQueues, taskQueues } from "./workflows/addressing.ts";
 
 /**
  * Runs whose histories are asked where their tasks went: of each task queue those begun last and those ended last, which the
@@ -10,9 +10,11 @@ import { taskQueues } from "./workflows/addressing.ts";
 const runsAsked = { Running: 10, Completed: 10 } as const;
 /** The latest events of a run; a workflow task with all it causes has fewer. */
 const eventsMaximum = 20;
+/** A worker's start waits for this no longer than the tasks would. */
+const withinMilliseconds = 5_000;
 
 /**
- * Tells the server that nobody polls the sticky queues of workers that were killed on this machine, so that the tasks of their
+ * Tells the server that nobody polls the sticky queues of workers that are gone from this machine, so that the tasks of their
  * workflows go to any worker at once. Without that each run's next task waits until its time in such a queue is over
  * (`stickyQueueScheduleToStartTimeout`). To be called before the process has Workers of its own.
  *
@@ -29,28 +31,38 @@ export async function closeLostStickyQueues({
   readonly queuePrefix: string;
   readonly logger: Logger;
 }): Promise<void> {
-  const { orders, inventory } = taskQueues(queuePrefix);
   try {
-    const found = await Promise.all(
-      [orders, inventory].flatMap((queue) => [
-        findStickyQueues(client, queue, "Running"),
-        findStickyQueues(client, queue, "Completed"),
-      ]),
+    const lost = await client.withDeadline(Date.now() + withinMilliseconds, () =>
+      closeAll(client, taskQueues(queuePrefix)),
     );
-    const lost = [...new Set(found.flat())].filter((name) => isLost(name, isRunning));
-    const { namespace } = client.options;
-    for (const stickyTaskQueue of lost) {
-      await client.workflowService.shutdownWorker({
-        namespace,
-        stickyTaskQueue,
-        reason: "Its process is gone",
-      });
-    }
-    if (lost.length > 0) logger.warn({ stickyQueues: lost }, "Workers were lost; their tasks go to others");
+    if (lost.length > 0)
+      logger.info({ stickyQueues: lost }, "Sticky queues of workers that are gone are closed");
   } catch (error) {
     // It only saves time.
-    logger.warn({ err: error }, "Sticky queues of lost workers could not be closed");
+    logger.warn({ err: error }, "Sticky queues of workers that are gone could not be closed");
   }
+}
+
+async function closeAll(
+  client: Client,
+  { orders, inventory }: Pick<TaskQueues, "orders" | "inventory">,
+): Promise<readonly string[]> {
+  const found = await Promise.all(
+    [orders, inventory].flatMap((queue) => [
+      findStickyQueues(client, queue, "Running"),
+      findStickyQueues(client, queue, "Completed"),
+    ]),
+  );
+  const lost = [...new Set(found.flat())].filter((name) => isLost(name, isRunning));
+  const { namespace } = client.options;
+  for (const stickyTaskQueue of lost) {
+    await client.workflowService.shutdownWorker({
+      namespace,
+      stickyTaskQueue,
+      reason: "Its process is gone",
+    });
+  }
+  return lost;
 }
 
 async function findStickyQueues(
