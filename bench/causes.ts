@@ -1,4 +1,4 @@
-import { millisecondsUntilRight, standingsOf } from "./push-delay.ts";
+import { millisecondsUntilRight, standingsOf, timesOverwritten } from "./push-delay.ts";
 import type { StockChange } from "./simulator.ts";
 import type { BenchStack } from "./stack.ts";
 import type { TwoShops } from "./two-shops.ts";
@@ -16,6 +16,14 @@ interface MeasuredCause {
   readonly delay: number;
   /** Names causes that are one: an adjustment concerns two listings. */
   readonly id: string;
+}
+
+/** A listing that was right until it was told a number of before. */
+interface Overwritten {
+  /** Milliseconds since the epoch. */
+  readonly at: number;
+  /** When it was right again. */
+  readonly until: number;
 }
 
 interface Caused {
@@ -44,11 +52,12 @@ export async function measureCauses(
   { skus, shops }: TwoShops,
   since: number,
   until: number,
-): Promise<readonly MeasuredCause[]> {
+): Promise<{ readonly causes: readonly MeasuredCause[]; readonly overwritten: readonly Overwritten[] }> {
   const causes = [...(await movementsSince(stack, since)), ...(await buffersSince(stack, since))]
     .filter(({ kind, at }) => kind !== "buffer" || at <= until - bufferPassMilliseconds)
     .sort((one, other) => one.at - other.at);
   const measured: MeasuredCause[] = [];
+  const overwritten: Overwritten[] = [];
   const never: Omit<MeasuredCause, "delay">[] = [];
   for (const { shopId, simulator } of shops) {
     const journal = (await simulator.stockJournal()).filter(
@@ -57,9 +66,14 @@ export async function measureCauses(
     for (const { skuId, channelSkuIds } of skus) {
       const own = causes.filter((cause) => cause.skuId === skuId && cause.notIn !== shopId);
       const shown = journal.filter(({ channelSkuId }) => channelSkuId === channelSkuIds.get(shopId));
-      const delays = millisecondsUntilRight(
-        standingsOf(own),
-        standingsOf(shown.map(({ at, totalDelta }) => ({ at, delta: totalDelta }))),
+      const should = standingsOf(own);
+      const told = standingsOf(shown.map(({ at, totalDelta }) => ({ at, delta: totalDelta })));
+      const delays = millisecondsUntilRight(should, told);
+      // What was never right again is among the causes that were never made good.
+      overwritten.push(
+        ...timesOverwritten(should, told).flatMap(({ at, until: right }) =>
+          right === null ? [] : [{ at, until: right }],
+        ),
       );
       for (const [index, { id, kind, at }] of own.entries()) {
         const cause = { id, kind, shopId, skuId, at };
@@ -71,7 +85,7 @@ export async function measureCauses(
   }
   if (never.length > 0)
     throw new Error(`${never.length} causes were never made good, the first: ${JSON.stringify(never[0])}`);
-  return measured;
+  return { causes: measured, overwritten };
 }
 
 /** Units that leave with the carrier leave our total as well: they make nothing right or wrong. */

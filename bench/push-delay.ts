@@ -40,6 +40,29 @@ export function millisecondsUntilRight(
   });
 }
 
+/**
+ * When a listing that was right was made wrong by what it was told, and when it was right again: somebody has told it a number of
+ * before.
+ *
+ * @param should and `shown` as above.
+ * @returns `until` is null where it has stayed wrong.
+ */
+export function timesOverwritten(
+  should: readonly Standing[],
+  shown: readonly Standing[],
+): readonly { readonly at: number; readonly until: number | null }[] {
+  const isRight = (units: number, at: number): boolean =>
+    (should.findLast((each) => each.at <= at)?.units ?? 0) === units;
+  const moments = [...should, ...shown].map(({ at }) => at).sort((one, other) => one - other);
+  return shown.flatMap(({ at, units }, index) => {
+    if (!isRight(shown[index - 1]?.units ?? 0, at) || isRight(units, at)) return [];
+    const until = moments.find(
+      (moment) => moment > at && isRight(shown.findLast((each) => each.at <= moment)?.units ?? 0, moment),
+    );
+    return [{ at, until: until ?? null }];
+  });
+}
+
 /** Adds up changes to what stands after each. */
 export function standingsOf(
   changes: readonly { readonly at: number; readonly delta: number }[],

@@ -40,7 +40,7 @@ async function measure(
   const minutes = (Date.now() - since) / 60_000;
   const calls = (await callsOf(shops)) - callsBefore;
   const settledAt = await untilSettled(stack, 120);
-  const causes = await measureCauses(stack, shops, since, settledAt);
+  const { causes } = await measureCauses(stack, shops, since, settledAt);
   // What is kept back for the other shop follows from sales, after seconds: it is told apart.
   const kinds: readonly (CauseKind | "every cause")[] = ["every cause", ...causeKinds];
   return [
@@ -64,7 +64,7 @@ async function measure(
 }
 
 /** Until every listing concerned is right. What was right already needed no push, and is left out. */
-function secondsByCause(causes: Awaited<ReturnType<typeof measureCauses>>): readonly number[] {
+function secondsByCause(causes: Awaited<ReturnType<typeof measureCauses>>["causes"]): readonly number[] {
   const slowest = new Map<string, number>();
   for (const { id, delay } of causes) slowest.set(id, Math.max(slowest.get(id) ?? 0, delay));
   return [...slowest.values()].filter((delay) => delay > 0).map((delay) => delay / 1_000);

@@ -8,9 +8,9 @@ import { type BenchStack, learnRateBudget } from "./stack.ts";
 import { callsOf, onTwoShops, runTraffic, type TwoShops, untilSettled } from "./two-shops.ts";
 
 /**
- * The traffic of `push` through single SKUs refused, answers lost after their effect, and minutes in which both shops answer
- * every call with 429. What was wrong when that ended must be right soon, by the simulator's own books, and the shops must have
- * been spared meanwhile.
+ * The traffic of `push` through single SKUs refused, answers lost after their effect, calls that take effect behind later ones,
+ * and minutes in which both shops answer every call with 429. What was wrong when that ended must be right soon, by the
+ * simulator's own books, and the shops must have been spared meanwhile.
  */
 export const storm: Benchmark = {
   name: "storm",
@@ -28,13 +28,20 @@ export const storm: Benchmark = {
       return {
         settings: {
           "seconds before, in and after the storm": Object.values(course).join(", "),
-          "calls refused in part; lost after their effect": "5 %; 2 %",
+          "calls refused in part; lost after their effect; in effect 4 to 8 s late": "5 %; 2 %; 5 %",
         },
         runs: found,
         compare: (median) => [
           compareTo(
-            "wrong at the storm's end, right again, slowest",
-            median("right again after the storm, slowest"),
+            "overwritten by an older call, right again after the storm, slowest",
+            median("overwritten, right again after the storm, slowest"),
+            "s",
+            "at most",
+            5,
+          ),
+          compareTo(
+            "wrong at the storm's end, right again, p95",
+            median("right again after the storm, p95"),
             "s",
             "at most",
             5,
@@ -73,6 +80,7 @@ async function measure(stack: BenchStack, shops: TwoShops, course: Course, seed:
       },
       { fault: "partial", endpoint: update, percent: 5, itemPercent: 50 },
       { fault: "timeout", endpoint: update, percent: 2, applied: true },
+      { fault: "late", endpoint: update, percent: 5, betweenMs: [4_000, 8_000] },
     ],
   });
   const ended = Date.now() + (calmSeconds + stormSeconds) * 1_000;
@@ -91,8 +99,9 @@ async function measure(stack: BenchStack, shops: TwoShops, course: Course, seed:
   ]);
   await misbehave(shops, {});
   const settledAt = await untilSettled(stack, 300);
-  const causes = await measureCauses(stack, shops, since, settledAt);
+  const { causes, overwritten } = await measureCauses(stack, shops, since, settledAt);
   const wrong = causes.filter(({ at, delay }) => at <= ended && at + delay > ended);
+  const overwrittenThen = overwritten.filter(({ at, until }) => at <= ended && until > ended);
   const listings = new Set(wrong.map(({ shopId, skuId }) => `${shopId} ${skuId}`));
   const secondsAfter = (kinds: readonly CauseKind[]): readonly number[] =>
     wrong.filter(({ kind }) => kinds.includes(kind)).map(({ at, delay }) => (at + delay - ended) / 1_000);
@@ -112,6 +121,12 @@ async function measure(stack: BenchStack, shops: TwoShops, course: Course, seed:
       unit: "s",
       value: late.length === 0 ? 0 : quantileOf(late, share),
     })),
+    { name: "overwritten by an older call at the storm's end", unit: "", value: overwrittenThen.length },
+    {
+      name: "overwritten, right again after the storm, slowest",
+      unit: "s",
+      value: Math.max(0, ...overwrittenThen.map(({ until }) => (until - ended) / 1_000)),
+    },
     ...causeKinds.map((kind) => ({
       name: `right again after the storm, slowest of kind "${kind}"`,
       unit: "s",

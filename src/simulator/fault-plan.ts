@@ -75,6 +75,8 @@ const callRule = z.discriminatedUnion("fault", [
     })
     .refine(saysOne, saysOneMessage),
   z.strictObject({ fault: z.literal("slow"), ...call, betweenMs: between }).refine(saysOne, saysOneMessage),
+  /** Lies about before it is decided: it takes effect behind calls that came after it. */
+  z.strictObject({ fault: z.literal("late"), ...call, betweenMs: between }).refine(saysOne, saysOneMessage),
   z.strictObject({ fault: z.literal("truncated"), ...call }).refine(saysOne, saysOneMessage),
   z.strictObject({ fault: z.literal("malformed"), ...call }).refine(saysOne, saysOneMessage),
   z.strictObject({ fault: z.literal("wrong_types"), ...call }).refine(saysOne, saysOneMessage),

@@ -66,22 +66,23 @@ export class Faults {
   /** What happens to the call that has just come in at an endpoint, named as in the books of calls. */
   strikeCall(endpoint: string): StruckCall {
     const { calls } = this.#plan;
-    if (calls.length === 0) return { rule: null, slowMilliseconds: 0, picks: () => false };
+    if (calls.length === 0)
+      return { rule: null, lateMilliseconds: 0, slowMilliseconds: 0, picks: () => false };
     const ordinal = this.#nextOrdinal(endpoint);
     const key = `${endpoint}/${ordinal}`;
     let rule: DecisiveRule | null = null;
-    let slowMilliseconds = 0;
+    const pauses = { late: 0, slow: 0 };
     for (const [index, candidate] of calls.entries()) {
       if (!endpoint.includes(candidate.endpoint ?? "")) continue;
-      if (candidate.fault !== "slow" && rule !== null) continue;
+      const isPause = candidate.fault === "slow" || candidate.fault === "late";
+      if (!isPause && rule !== null) continue;
       const name = `calls.${index}.${candidate.fault}`;
       if (!this.#strikes(name, candidate, key)) continue;
-      if (candidate.fault === "slow") {
-        slowMilliseconds += this.#drawn(`${name}/length/${key}`, ...candidate.betweenMs);
-      } else rule = candidate;
+      if (isPause) pauses[candidate.fault] += this.#drawn(`${name}/length/${key}`, ...candidate.betweenMs);
+      else rule = candidate;
     }
     const picks = (item: number, percent: number): boolean => this.#falls(`item/${key}/${item}`, percent);
-    return { rule, slowMilliseconds, picks };
+    return { rule, lateMilliseconds: pauses.late, slowMilliseconds: pauses.slow, picks };
   }
 
   /** Whether an order is still too young to be fetched. */
@@ -136,11 +137,13 @@ export class Faults {
   }
 }
 
-type DecisiveRule = Exclude<CallRule, { readonly fault: "slow" }>;
+type DecisiveRule = Exclude<CallRule, { readonly fault: "slow" | "late" }>;
 
 /** What goes wrong with one call. */
 export interface StruckCall {
   readonly rule: DecisiveRule | null;
+  /** Real milliseconds between its coming in and its decision. */
+  readonly lateMilliseconds: number;
   /** Real milliseconds between the books and the answer. */
   readonly slowMilliseconds: number;
   /** Whether one of the call's items, told by its place, is among so many percent. */

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { millisecondsUntilRight, standingsOf } from "../../bench/push-delay.ts";
+import { millisecondsUntilRight, standingsOf, timesOverwritten } from "../../bench/push-delay.ts";
 
 const delaysOf = (
   should: readonly (readonly [at: number, delta: number])[],
@@ -54,4 +54,52 @@ test("changes that cancel each other out need no push", () => {
 
 test("a number that never was right is told as never", () => {
   expect(delaysOf([[10, 3]], [[14, 2]])).toEqual([null]);
+});
+
+const overwrittenOf = (
+  should: readonly (readonly [at: number, delta: number])[],
+  shown: readonly (readonly [at: number, delta: number])[],
+) => timesOverwritten(standings(should), standings(shown));
+
+test("a listing that was right and is told a number of before is overwritten until it is told the right one", () => {
+  expect(
+    overwrittenOf(
+      [[10, 3]],
+      [
+        [12, 3],
+        [15, -3],
+        [19, 3],
+      ],
+    ),
+  ).toEqual([{ at: 15, until: 19 }]);
+});
+
+test("an overwritten number may become the right one by what happens next", () => {
+  expect(
+    overwrittenOf(
+      [
+        [10, 3],
+        [17, -3],
+      ],
+      [
+        [12, 3],
+        [15, -3],
+      ],
+    ),
+  ).toEqual([{ at: 15, until: 17 }]);
+});
+
+test("a listing that was wrong before is not overwritten by another wrong number", () => {
+  expect(
+    overwrittenOf(
+      [
+        [10, 3],
+        [11, 2],
+      ],
+      [
+        [12, 3],
+        [15, 2],
+      ],
+    ),
+  ).toEqual([]);
 });

@@ -215,6 +215,24 @@ test("a slow answer comes after the time drawn for it, with its effect in the bo
   expect((await asked).status).toBe(200);
 });
 
+test("a late call takes effect behind those that came after it, also when nobody waits for its answer", async () => {
+  const { url } = await givenSimulator();
+  const [sku] = await skusOf(url);
+  const tell = (quantity: number, giveUpMs?: number) =>
+    rawCall(url, `/product/202309/products/${sku!.productId}/inventory/update`, {
+      body: { skus: [{ id: sku!.id, inventory: [{ quantity }] }] },
+      ...(giveUpMs === undefined ? {} : { giveUpMs }),
+    });
+  const available = async () => (await skusOf(url)).find(({ id }) => id === sku!.id)!.available;
+  await setFaults(url, {
+    calls: [{ fault: "late", next: 1, betweenMs: [600, 700], endpoint: "inventory/update" }],
+  });
+  await expect(tell(41, 200)).rejects.toThrow();
+  expect((await tell(42)).status).toBe(200);
+  expect(await available()).toBe(42);
+  await until("the older number stands there", async () => (await available()) === 41);
+});
+
 test("an answer is broken off, is no JSON, or has numbers where lists are due", async () => {
   const { url } = await givenSimulator();
   const ask = () => rawCall(url, orderPath, { body: {} });

@@ -81,6 +81,7 @@ async function answerCall(
   reply: FastifyReply,
 ): Promise<FastifyReply> {
   const struck = simulation.faults.strikeCall(nameOf(endpoint));
+  if (struck.lateMilliseconds > 0) await wait(struck.lateMilliseconds, undefined, { ref: false });
   const outcome = beforeDeciding(struck) ?? decide(simulation, quota, endpoint, readCall(request), struck);
   if (outcome !== "unheard") count(simulation, endpoint, "refusal" in outcome ? outcome.refusal.code : 0);
   await simulation.books.store.flush();
