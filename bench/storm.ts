@@ -16,9 +16,9 @@ export const storm: Benchmark = {
   name: "storm",
   title: "the shops' numbers after minutes in which every call was limited",
   async run({ runs, short }) {
-    const course = short
-      ? { calmSeconds: 2, stormSeconds: 4, afterSeconds: 2 }
-      : { calmSeconds: 30, stormSeconds: 180, afterSeconds: 30 };
+    const course: Course = short
+      ? { calmSeconds: 2, stormSeconds: 4, afterSeconds: 2, lateMilliseconds: [400, 800] }
+      : { calmSeconds: 30, stormSeconds: 180, afterSeconds: 30, lateMilliseconds: [4_000, 8_000] };
     return await onTwoShops(short, async (stack, shops) => {
       const found = await repeated(runs, async (run) => {
         // The storm of the run before has taught it to be small.
@@ -27,8 +27,9 @@ export const storm: Benchmark = {
       });
       return {
         settings: {
-          "seconds before, in and after the storm": Object.values(course).join(", "),
-          "calls refused in part; lost after their effect; in effect 4 to 8 s late": "5 %; 2 %; 5 %",
+          "seconds before, in and after the storm": `${course.calmSeconds}, ${course.stormSeconds}, ${course.afterSeconds}`,
+          "calls refused in part; lost after their effect; late": "5 %; 2 %; 5 %",
+          "late calls take effect after": `${course.lateMilliseconds.join(" to ")} ms`,
         },
         runs: found,
         compare: (median) => [
@@ -65,10 +66,12 @@ interface Course {
   readonly calmSeconds: number;
   readonly stormSeconds: number;
   readonly afterSeconds: number;
+  /** How long a late call lies about before it takes effect. */
+  readonly lateMilliseconds: readonly [number, number];
 }
 
 async function measure(stack: BenchStack, shops: TwoShops, course: Course, seed: number): Promise<Figure[]> {
-  const { calmSeconds, stormSeconds, afterSeconds } = course;
+  const { calmSeconds, stormSeconds, afterSeconds, lateMilliseconds } = course;
   const since = Date.now();
   await misbehave(shops, {
     seed: String(seed),
@@ -80,7 +83,7 @@ async function measure(stack: BenchStack, shops: TwoShops, course: Course, seed:
       },
       { fault: "partial", endpoint: update, percent: 5, itemPercent: 50 },
       { fault: "timeout", endpoint: update, percent: 2, applied: true },
-      { fault: "late", endpoint: update, percent: 5, betweenMs: [4_000, 8_000] },
+      { fault: "late", endpoint: update, percent: 5, betweenMs: lateMilliseconds },
     ],
   });
   const ended = Date.now() + (calmSeconds + stormSeconds) * 1_000;
@@ -92,8 +95,8 @@ async function measure(stack: BenchStack, shops: TwoShops, course: Course, seed:
   await Promise.all([
     runTraffic(stack, shops, calmSeconds + stormSeconds + afterSeconds, seed),
     sample(since),
-    // Calls that were under way when it began are no part of it.
-    sample(ended - stormSeconds * 1_000 + 500),
+    // Calls that had come before it began, and are counted when they take effect, are no part of it.
+    sample(ended - stormSeconds * 1_000 + lateMilliseconds[1] + 500),
     sample(ended),
     sample(ended + afterSeconds * 1_000),
   ]);

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from "node:timers/promises";
 import pMap from "p-map";
-import { WithStartWorkflowOperation } from "@temporalio/client";
+import { WithStartWorkflowOperation, WorkflowUpdateRPCTimeoutOrCancelledError } from "@temporalio/client";
 import { asId, type SkuId, type TenantId } from "../src/domain/ids.ts";
 import type { StockOperation } from "../src/domain/stock/operation.ts";
 import { skuEntityStart } from "../src/sku-entity.ts";
@@ -35,6 +35,8 @@ export interface SoldSku {
 const unitsPlenty = 1_000;
 /** Real milliseconds in each state, so that a whole life passes within the run; the parcel leaves at the end of the second. */
 const life = { unpaidMs: 1_000, onHoldMs: 1_000, collectionMs: 2_000, transitMs: 2_000, completedMs: 2_000 };
+/** Times that a seller asks for one change. */
+const triesMaximum = 3;
 /** One buyer in so many cancels. */
 const cancelsOneIn = 8;
 
@@ -190,13 +192,22 @@ export async function changeStock(
   const how = { quantity, reason: "benchmark", actorId: null, locationId: null };
   const operation: StockOperation =
     kind === "adjust" ? { kind, adjustmentId: id, ...how } : { kind, changeId: id, ...how };
-  await stack.client.workflow.executeUpdateWithStart(applyOperations, {
-    args: [[operation]],
-    startWorkflowOperation: new WithStartWorkflowOperation(
-      "skuInventory",
-      skuEntityStart({ tenantId, skuId }),
-    ),
-  });
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      await stack.client.workflow.executeUpdateWithStart(applyOperations, {
+        args: [[operation]],
+        startWorkflowOperation: new WithStartWorkflowOperation(
+          "skuInventory",
+          skuEntityStart({ tenantId, skuId }),
+        ),
+      });
+      return;
+    } catch (error) {
+      // After a storm its answer may be late; asked again it is the same change.
+      if (!(error instanceof WorkflowUpdateRPCTimeoutOrCancelledError) || attempt >= triesMaximum)
+        throw error;
+    }
+  }
 }
 
 /**
