@@ -45,7 +45,8 @@ export const size: Benchmark = {
           };
       const db = servers.openDatabase("cf_app", workerPoolSize);
       const installation = await buildInstallation(servers, db, load);
-      const bed: Bed = { servers, db, installation };
+      // The entities of one run serve the next: they wait on the queues of the Workers that they were started with.
+      const bed: Bed = { servers, db, installation, queuePrefix: `size-${randomUUID()}-` };
       const found = await repeated(runs, async () => [
         ...(await measureReads(bed, load.seconds)),
         ...(await measureWrites(bed, load)),
@@ -77,6 +78,7 @@ interface Bed {
   readonly servers: BenchServers;
   readonly db: Database;
   readonly installation: Installation;
+  readonly queuePrefix: string;
 }
 
 interface NamedSku {
@@ -210,9 +212,8 @@ async function measureWrites(
   bed: Bed,
   load: { readonly written: number; readonly writtenSkus: number; readonly inFlight: number },
 ): Promise<Figure[]> {
-  const { servers, db, installation } = bed;
+  const { servers, db, installation, queuePrefix } = bed;
   const { tenantId } = installation.shop;
-  const queuePrefix = `size-${randomUUID()}-`;
   const dependencies = workerDependencies(servers, db, queuePrefix, openMemoryChannel());
   const stock = createStockActivities(dependencies);
   const workers = await servers.startWorkers(createActivities(dependencies), queuePrefix);
