@@ -1,3 +1,4 @@
+import { randomInt } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 import { type Client, type WorkflowStartOptions, WithStartWorkflowOperation } from "@temporalio/client";
 import { asId, type TenantId } from "./domain/ids.ts";
@@ -8,7 +9,8 @@ import { applyOperations, offerChanged, searchAttributes, type SkuInput } from "
 
 /** Times that a request is sent again when it meets the end of an entity's run. */
 const triesMaximum = 50;
-const askAgainMilliseconds = 20;
+/** Drawn anew each time, so that all who have met one end do not ask its successor at the same moment again and again. */
+const askAgainMilliseconds = { least: 10, most: 30 } as const;
 
 /** Everybody starts a SKU's entity alike, whoever needs it first. */
 export function skuEntityStart(input: SkuInput) {
@@ -38,7 +40,7 @@ export async function askEntity(
       });
     } catch (error) {
       if (!metItsEnd(error) || attempt >= triesMaximum) throw error;
-      await pause(askAgainMilliseconds);
+      await pause(randomInt(askAgainMilliseconds.least, askAgainMilliseconds.most + 1));
     }
   }
 }
