@@ -25,8 +25,7 @@ const attempts = full ? 3_000 : 100;
 const skus = full ? 40 : 8;
 /** Few, so that the last units are sold again and again. */
 const unitsEach = 20;
-/** A bound against a hang: beside other full rows the worker, who steps back for others, has little of the machine. */
-const settleSeconds = full ? 300 : 120;
+const settleSeconds = 120;
 /** Orders under way at a time in each shop; each is sold, and half of them are taken back at once. */
 const buyers = 2;
 
