@@ -1,10 +1,9 @@
 import { setTimeout as pause } from "node:timers/promises";
 import pMap from "p-map";
-import { WithStartWorkflowOperation, WorkflowUpdateRPCTimeoutOrCancelledError } from "@temporalio/client";
+import { WorkflowUpdateRPCTimeoutOrCancelledError } from "@temporalio/client";
 import { asId, type SkuId, type TenantId } from "../src/domain/ids.ts";
 import type { StockOperation } from "../src/domain/stock/operation.ts";
-import { skuEntityStart } from "../src/sku-entity.ts";
-import { applyOperations } from "../src/workflows/messages.ts";
+import { askEntity } from "../src/sku-entity.ts";
 import { type Random, randomFrom } from "../test/support/random.ts";
 import { until } from "../test/support/until.ts";
 import { z } from "zod";
@@ -194,13 +193,7 @@ export async function changeStock(
     kind === "adjust" ? { kind, adjustmentId: id, ...how } : { kind, changeId: id, ...how };
   for (let attempt = 1; ; attempt += 1) {
     try {
-      await stack.client.workflow.executeUpdateWithStart(applyOperations, {
-        args: [[operation]],
-        startWorkflowOperation: new WithStartWorkflowOperation(
-          "skuInventory",
-          skuEntityStart({ tenantId, skuId }),
-        ),
-      });
+      await askEntity(stack.client, { tenantId, skuId }, [operation]);
       return;
     } catch (error) {
       // After a storm its answer may be late; asked again it is the same change.
