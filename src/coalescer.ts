@@ -1,3 +1,5 @@
+import pLimit from "p-limit";
+
 /**
  * Gathers what many callers ask of one place and sends it as few calls: the first caller's question goes after a short
  * wait, and while its answer is under way everybody else's gathers for the next call. So there is at most one call (or as
@@ -11,6 +13,8 @@ export interface CoalescerOptions<Item, Answer> {
   readonly sizeOf?: (item: Item) => number;
   /** Calls for one key that may be under way at a time; one unless told. */
   readonly callsMaximum?: number;
+  /** Calls for all keys that may be under way at a time; as many as there are unless told. What waits for its turn gathers. */
+  readonly callsInAllMaximum?: number;
   /** Milliseconds that the first item waits for company. */
   readonly lingerMilliseconds: number;
   /** Sends one call; the answers come in the order of the items. */
@@ -30,28 +34,32 @@ export function createCoalescer<Item, Answer>(
 ): Coalescer<Item, Answer> {
   const queues = new Map<string, Queue<Item, Answer>>();
   const callsMaximum = options.callsMaximum ?? 1;
+  const inTurn = pLimit(options.callsInAllMaximum ?? Number.POSITIVE_INFINITY);
 
   async function drain(key: string, queue: Queue<Item, Answer>): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, options.lingerMilliseconds));
-    while (queue.waiting.length > 0) {
-      const group = takeGroup(queue.waiting, options);
-      try {
-        const answers = await options.send(
-          key,
-          group.map(({ item }) => item),
-        );
-        if (answers.length !== group.length) {
-          throw new Error(`${key}: ${answers.length} answers to ${group.length} questions`);
-        }
-        group.forEach(({ resolve }, index) => {
-          resolve(answers[index] as Answer);
-        });
-      } catch (error) {
-        for (const { reject } of group) reject(error);
-      }
-    }
+    while (queue.waiting.length > 0) await inTurn(() => sendGroup(key, takeGroup(queue.waiting, options)));
     queue.drains -= 1;
     if (queue.drains === 0) queues.delete(key);
+  }
+
+  async function sendGroup(key: string, group: readonly Waiting<Item, Answer>[]): Promise<void> {
+    // Another call of the key may have taken all that waited when this one's turn came.
+    if (group.length === 0) return;
+    try {
+      const answers = await options.send(
+        key,
+        group.map(({ item }) => item),
+      );
+      if (answers.length !== group.length) {
+        throw new Error(`${key}: ${answers.length} answers to ${group.length} questions`);
+      }
+      group.forEach(({ resolve }, index) => {
+        resolve(answers[index] as Answer);
+      });
+    } catch (error) {
+      for (const { reject } of group) reject(error);
+    }
   }
 
   return (key, item) =>

@@ -12,6 +12,11 @@ import type { StockRequest } from "./order-report.ts";
 
 const operationsPerUpdateMaximum = 1_000;
 const updateBytesMaximum = 256 * 1024;
+/**
+ * Entities that this process asks at the same time. In a rush of many SKUs what more is asked would wait at Temporal, each wish by
+ * itself; here the wishes of a SKU become one update.
+ */
+const updatesUnderWayMaximum = 64;
 /** SKUs of which is remembered that they were asked; one that falls out only has its entity started once more. */
 const rememberedMaximum = 10_000;
 
@@ -33,6 +38,7 @@ export function createStockActivities(
     sizeMaximum: updateBytesMaximum,
     sizeOf: ({ operation }) => JSON.stringify(operation).length,
     lingerMilliseconds: 3,
+    callsInAllMaximum: updatesUnderWayMaximum,
     // A SKU belongs to one tenant, so all items of one key agree on it.
     send: async (key, items) => {
       const [first] = items;
