@@ -30,6 +30,11 @@ export class Rushes {
     return [...this.#rushes.keys()];
   }
 
+  /** Whether a shop was in a rush when it was last looked at. */
+  has(shopId: ShopId): boolean {
+    return this.#rushes.has(shopId);
+  }
+
   /** Looks whether a shop is in a rush. */
   async look(db: Database, { tenantId, shopId }: Shop): Promise<boolean> {
     const undecided = await withTenant(db, tenantId, (transaction) =>

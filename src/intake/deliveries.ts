@@ -14,7 +14,8 @@ import type { IntakeDependencies } from "./dependencies.ts";
 import type { Rushes } from "../db/rushes.ts";
 import type { ShopPauses } from "./shop-pauses.ts";
 import type { ShopsUnderWay } from "./shops-under-way.ts";
-import { takeOrders } from "./take-orders.ts";
+import type { RushTellings } from "./rush-tellings.ts";
+import { storeOrders, tellAll } from "./take-orders.ts";
 
 /** Longer than a call to the channel may take; what a killed process held waits this long. */
 const leaseSeconds = 15;
@@ -42,7 +43,7 @@ export async function dispatchDeliveries(
   dependencies: IntakeDependencies,
   pauses: ShopPauses,
   underWay: ShopsUnderWay,
-  rushes: Rushes,
+  { rushes, tellings }: Pick<Dispatching, "rushes" | "tellings">,
 ): Promise<number> {
   await rushes.lookAgain(dependencies.db, (shop, error) => {
     warnOfFailedLook(dependencies, shop, error);
@@ -59,7 +60,7 @@ export async function dispatchDeliveries(
           rushes.list(),
         );
   for (const [shopId, deliveries] of groupedBy(claimed, (delivery) => delivery.shopId)) {
-    underWay.begin(shopId, () => dispatchShop({ ...dependencies, pauses, rushes }, deliveries));
+    underWay.begin(shopId, () => dispatchShop({ ...dependencies, pauses, rushes, tellings }, deliveries));
   }
   const begun = underWay.size;
   if (claimed.length > 0) await underWay.allEnded(patienceMilliseconds.afterClaim);
@@ -83,7 +84,11 @@ function groupedBy<Key>(
   return groups;
 }
 
-type Dispatching = IntakeDependencies & { readonly pauses: ShopPauses; readonly rushes: Rushes };
+interface Dispatching extends IntakeDependencies {
+  readonly pauses: ShopPauses;
+  readonly rushes: Rushes;
+  readonly tellings: RushTellings;
+}
 
 /** Never rejects: what cannot even be put back comes back when its lease runs out. */
 async function dispatchShop(
@@ -170,12 +175,14 @@ async function dispatchOrders(
     crashPoint("deliveries: claimed, orders not fetched");
     const orders = await channel.fetchOrders(shop, orderIds, 2);
     crashPoint("deliveries: orders fetched, not stored");
-    const taken = await takeOrders(
+    const { taken, tellings } = await storeOrders(
       dependencies,
       shop,
       { askedAt: claimedAt, orders },
       (orderId) => `webhook ${byOrder.get(orderId)?.at(-1)?.id ?? ""}`,
     );
+    const areTold = dependencies.rushes.has(shop.shopId) && dependencies.tellings.take(tellings);
+    if (!areTold) await tellAll(tellings);
     crashPoint("deliveries: workflows told, not marked");
     const done = taken.filter(({ fate }) => fate !== "refused").map(({ orderId }) => orderId);
     await completeDeliveries(db, deliveriesOf(claim, done));

@@ -3,6 +3,7 @@ import type { IntakeDependencies } from "./dependencies.ts";
 import { type Loop, startLoop } from "./loop.ts";
 import { outboxClasses, workOffOutbox } from "./outbox.ts";
 import { Rushes } from "../db/rushes.ts";
+import { RushTellings } from "./rush-tellings.ts";
 import { ShopPauses } from "./shop-pauses.ts";
 import { ShopsUnderWay } from "./shops-under-way.ts";
 import { followAllSales } from "./demand.ts";
@@ -30,12 +31,17 @@ export function startDispatcher(dependencies: IntakeDependencies): Loop {
   const rushes = new Rushes((shop, rush) => {
     logger.info(shop, rush ? "A rush of new orders has begun: what may wait, waits" : "The rush is over");
   });
+  const tellings = new RushTellings(logger);
   const channelPauses = new ShopPauses();
   const loops = [
-    startLoop("deliveries", () => dispatchDeliveries(dependencies, deliveryPauses, underWay, rushes), {
-      restMilliseconds: 100,
-      logger,
-    }),
+    startLoop(
+      "deliveries",
+      () => dispatchDeliveries(dependencies, deliveryPauses, underWay, { rushes, tellings }),
+      {
+        restMilliseconds: 100,
+        logger,
+      },
+    ),
     startLoop("outbox to workflows", () => workOffOutbox(dependencies, outboxClasses.workflows), {
       restMilliseconds: 50,
       logger,
@@ -106,6 +112,7 @@ export function startDispatcher(dependencies: IntakeDependencies): Loop {
     async stop() {
       await Promise.all(loops.map((loop) => loop.stop()));
       await underWay.allEnded();
+      await tellings.stop();
     },
   };
 }

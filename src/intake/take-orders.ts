@@ -18,8 +18,17 @@ import { type OrderInput, orderNews, searchAttributes } from "../workflows/messa
 import { takeInSkus } from "./catalogue.ts";
 import type { IntakeDependencies } from "./dependencies.ts";
 
-/** Orders of one shop whose workflows are told at the same time. */
-const toldAtOnceMaximum = 10;
+/** Orders whose workflows are told at the same time. */
+export const toldAtOnceMaximum = 10;
+
+/** Tells the workflow of an order that was stored; may be repeated. */
+export type Telling = () => Promise<void>;
+
+/** Orders that were stored, and the workflows that are still to be told of them. */
+export interface StoredOrders {
+  readonly taken: readonly TakenOrder[];
+  readonly tellings: readonly Telling[];
+}
 
 /** What became of an order: its snapshot's fate, or that the database refuses it as it is, and why. */
 export type TakenOrder =
@@ -27,33 +36,51 @@ export type TakenOrder =
   | { readonly orderId: ChannelOrderId; readonly fate: "refused"; readonly reason: string };
 
 /**
- * Takes fetched orders in: SKUs that are not known yet are imported, each order's snapshot is stored, and the order's
- * workflow is told, started if need be. Poll and webhooks meet here. Taking the same in again changes nothing; who crashes
- * between storing and telling tells the next time, since the stored news is still unhandled.
+ * Takes fetched orders in: they are stored, and their workflows are told, started if need be. Poll and webhooks meet here. Taking
+ * the same in again changes nothing; who crashes between storing and telling tells the next time, since the stored news is still
+ * unhandled.
+ *
+ * @throws as `storeOrders`, and whatever Temporal failed with first; what was stored by then stays stored.
+ */
+export async function takeOrders(...given: Parameters<typeof storeOrders>): Promise<readonly TakenOrder[]> {
+  const { taken, tellings } = await storeOrders(...given);
+  await tellAll(tellings);
+  return taken;
+}
+
+export async function tellAll(tellings: readonly Telling[]): Promise<void> {
+  await pMap(tellings, (tell) => tell(), { concurrency: toldAtOnceMaximum });
+}
+
+/**
+ * Stores fetched orders, and imports SKUs that are not known yet.
  *
  * An order that the database refuses for a reason of its own does not keep the others from being taken in.
  *
  * @param fetched what the channel answered to one call, and the time (ISO) that the database told before it was called:
  *   of two fetches the later counts, and the clocks of two machines differ. Who looks because of a change has asked for
  *   the time after it, and so counts as later than all who read before the change.
- * @throws whatever the channel, Postgres or Temporal failed with first; what was taken in by then stays taken in.
+ * @throws whatever the channel or Postgres failed with first; what was stored by then stays stored.
  */
-export async function takeOrders(
+export async function storeOrders(
   dependencies: IntakeDependencies,
   shop: ShopKey,
   { askedAt, orders: fetched }: { readonly askedAt: string; readonly orders: readonly FetchedOrder[] },
   causeOf: (orderId: ChannelOrderId) => string,
-): Promise<readonly TakenOrder[]> {
+): Promise<StoredOrders> {
   await importUnknownSkus(dependencies, shop, fetched);
   const taken = await storeAll(dependencies.db, shop, toStore(dependencies, shop, askedAt, fetched, causeOf));
   const orders = new Map(fetched.map(({ order }) => [order.orderId, order]));
   if (taken.length > 0) crashPoint("orders: stored, workflows not told");
-  await pMap(
-    taken.filter((order) => order.fate !== "refused" && order.unhandled),
-    async ({ orderId }) => tellOrder(dependencies, shop, orderId, causeOf(orderId), orders.get(orderId)),
-    { concurrency: toldAtOnceMaximum },
-  );
-  return taken;
+  const untold = taken.filter((order) => order.fate !== "refused" && order.unhandled);
+  return {
+    taken,
+    tellings: untold.map(
+      ({ orderId }) =>
+        () =>
+          tellOrder(dependencies, shop, orderId, causeOf(orderId), orders.get(orderId)),
+    ),
+  };
 }
 
 /** The orders of a listing's page that were not taken in, for people to see. */

@@ -3,6 +3,7 @@ import { withTenant } from "../../src/db/tenant.ts";
 import { asId, type ChannelOrderId } from "../../src/domain/ids.ts";
 import { dispatchDeliveries } from "../../src/intake/deliveries.ts";
 import { Rushes } from "../../src/db/rushes.ts";
+import { RushTellings } from "../../src/intake/rush-tellings.ts";
 import { ShopPauses } from "../../src/intake/shop-pauses.ts";
 import { ShopsUnderWay } from "../../src/intake/shops-under-way.ts";
 import { outboxClasses, workOffOutbox } from "../../src/intake/outbox.ts";
@@ -61,6 +62,8 @@ const makeDue = () =>
   demo.database.asSuperuser(
     "update webhook_deliveries set next_attempt_at = now() - interval '1 second', leased_until = null",
   );
+
+const dispatching = (rushes: Rushes) => ({ rushes, tellings: new RushTellings(demo.intake.logger) });
 
 const withChannel = (changes: Partial<SalesChannel>) => ({
   ...demo.intake,
@@ -153,7 +156,7 @@ describe("the dispatcher", () => {
       },
     });
     const [pauses, underWay] = [new ShopPauses(), new ShopsUnderWay()];
-    const pass = () => dispatchDeliveries(intake, pauses, underWay, new Rushes());
+    const pass = () => dispatchDeliveries(intake, pauses, underWay, dispatching(new Rushes()));
     await pass();
     await deliver("slow-2", slow);
     for (let round = 0; round < 3; round += 1) {
@@ -180,6 +183,28 @@ describe("the dispatcher", () => {
     });
     answers.forEach((answer) => answer());
     await underWay.allEnded();
+  });
+
+  test("stores a rush's next orders while the workflows of those before are still to be told", async () => {
+    const begun: (() => void)[] = [];
+    const waiting = { signalWithStart: () => new Promise<void>((resolve) => begun.push(resolve)) };
+    const intake = { ...demo.intake, client: { workflow: waiting } as unknown as typeof demo.intake.client };
+    const [rushes, underWay] = [new Rushes(), new ShopsUnderWay()];
+    rushes.has = () => true;
+    const given = dispatching(rushes);
+    for (let round = 1; round <= 3; round += 1) {
+      const id = await deliver(
+        await demo.placeOrder([{ skuId: demo.skus[1]!.id, quantity: 1 }], { oversell: true }),
+      );
+      await until("the order is stored", async () => {
+        await dispatchDeliveries(intake, new ShopPauses(), underWay, given);
+        return (await deliveryOf(id)).state === "processed";
+      });
+      expect(begun).toHaveLength(round);
+    }
+    begun.forEach((end) => end());
+    await underWay.allEnded();
+    await given.tellings.stop();
   });
 
   test("lets an order of which the channel always fails hold back no neighbour, and asks for it alone and more seldom", async () => {

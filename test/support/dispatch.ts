@@ -4,6 +4,7 @@ import { readClock } from "../../src/db/connection.ts";
 import type { ChannelOrderId } from "../../src/domain/ids.ts";
 import type { IntakeDependencies } from "../../src/intake/dependencies.ts";
 import { Rushes } from "../../src/db/rushes.ts";
+import { RushTellings } from "../../src/intake/rush-tellings.ts";
 import { ShopPauses } from "../../src/intake/shop-pauses.ts";
 import { ShopsUnderWay } from "../../src/intake/shops-under-way.ts";
 import { takeOrders } from "../../src/intake/take-orders.ts";
@@ -12,7 +13,11 @@ import type { ShopKey } from "../../src/integrations/ports/sales-channel.ts";
 /** One pass over the waiting deliveries, to the end of every shop it has begun with. */
 export async function dispatchToTheEnd(intake: IntakeDependencies): Promise<number> {
   const underWay = new ShopsUnderWay();
-  const claimed = await dispatchDeliveries(intake, new ShopPauses(), underWay, new Rushes());
+  const tellings = new RushTellings(intake.logger);
+  const claimed = await dispatchDeliveries(intake, new ShopPauses(), underWay, {
+    rushes: new Rushes(),
+    tellings,
+  });
   await underWay.allEnded();
   return claimed;
 }
