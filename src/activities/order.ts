@@ -32,7 +32,9 @@ import {
   type OrderState,
   isResolved,
   orderSummaryOf,
+  skusGivenUp,
 } from "../domain/order/order.ts";
+import { committedStatuses } from "../domain/order/transitions.ts";
 import { chooseCourse, type ShortageRefusal, takeShortage, waitsUntil } from "../domain/order/shortage.ts";
 import { comparisonTimeFor, handOverLookTimeFor } from "../domain/stock/offer.ts";
 import type { StockAnswer } from "../domain/stock/operation.ts";
@@ -189,7 +191,11 @@ async function causeEffects(
   { state, events }: OrderDecision,
 ): Promise<void> {
   const reference = { orderId: order.id, orderRef: `${order.shopId}/${order.channelOrderId}` };
-  const messages: MessageToAppend[] = [];
+  // One that came closed or gone was left out by nobody.
+  const cameWithoutSale =
+    order.state === null && order.snapshotVersion === 1 && !committedStatuses.includes(state.channelStatus);
+  const givenUp = cameWithoutSale ? [] : skusGivenUp(order.state, state);
+  const messages = givenUp.map((skuId) => compareLater(skuId, order, "given up"));
   for (const event of events) {
     // The channel counts the units as gone, which for us were under way, still here, or unknown until now.
     if (tellsHandOver(event) && order.latest !== null) {
@@ -223,12 +229,24 @@ async function causeEffects(
  * once more, so it waits until the order has told.
  */
 function compareOffer(skuId: SkuId, order: LockedOrder, state: OrderState): MessageToAppend {
-  const now = Date.parse(order.now);
-  const later = comparisonTimeFor(now);
-  const { key, time } = isResolved(state)
-    ? { key: `${skuId}/handed over/${order.id}`, time: handOverLookTimeFor(now) }
-    : { key: `${skuId}/late news/${later}`, time: later };
-  return { kind: "push_offer", key, payload: { skuId }, notBefore: new Date(time).toISOString() };
+  if (!isResolved(state)) return compareLater(skuId, order, "late news");
+  const time = handOverLookTimeFor(Date.parse(order.now));
+  return compareAt(time, skuId, `handed over/${order.id}`);
+}
+
+/** One comparison for all that is heard of a SKU within some seconds. */
+function compareLater(skuId: SkuId, order: LockedOrder, cause: "given up" | "late news"): MessageToAppend {
+  const time = comparisonTimeFor(Date.parse(order.now));
+  return compareAt(time, skuId, `${cause}/${time}`);
+}
+
+function compareAt(time: number, skuId: SkuId, cause: string): MessageToAppend {
+  return {
+    kind: "push_offer",
+    key: `${skuId}/${cause}`,
+    payload: { skuId },
+    notBefore: new Date(time).toISOString(),
+  };
 }
 
 function packagesOf(state: OrderState, lineIds: readonly string[]): readonly string[] {

@@ -25,6 +25,7 @@ import { up as handedOver } from "./migrations/0022-handed-over.ts";
 import { up as keptForATime } from "./migrations/0023-kept-for-a-time.ts";
 import { up as rankedAt } from "./migrations/0024-ranked-at.ts";
 import { up as pushesMade } from "./migrations/0025-pushes-made.ts";
+import { up as unreservedSales } from "./migrations/0026-unreserved-sales.ts";
 
 /** Every migration, in order. Forward only: a mistake is mended by the next one. */
 const migrations: Readonly<Record<string, Migration>> = {
@@ -53,6 +54,7 @@ const migrations: Readonly<Record<string, Migration>> = {
   "0023-kept-for-a-time": { up: keptForATime },
   "0024-ranked-at": { up: rankedAt },
   "0025-pushes-made": { up: pushesMade },
+  "0026-unreserved-sales": { up: unreservedSales },
 };
 
 /** Names of all migrations: what a database of this version has. */

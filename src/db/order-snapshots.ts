@@ -1,7 +1,10 @@
 import { sql } from "kysely";
 import { asId, type ChannelOrderId, type ShopId, type SkuId, type TenantId } from "../domain/ids.ts";
 import type { ChannelOrder } from "../domain/order/channel-order.ts";
-import { findSkusByChannel } from "./catalogue.ts";
+import { committedStatuses } from "../domain/order/transitions.ts";
+import { findSharedSkus, findSkusByChannel } from "./catalogue.ts";
+import { appendToOutbox, saleKey } from "./outbox.ts";
+import { markOfferPending } from "./sync-status.ts";
 import { currentTenant, type TenantTransaction } from "./tenant.ts";
 
 /** A snapshot as it is to be stored; the recipient is encrypted already. */
@@ -56,7 +59,8 @@ export async function storeSnapshots(
   }
   if (changes.length > 0) {
     await appendSnapshots(transaction, tenantId, changes);
-    await insertLines(transaction, tenantId, shopId, changes);
+    const lines = await insertLines(transaction, tenantId, shopId, changes);
+    await tellOfSales(transaction, tenantId, shopId, changes, lines);
     await raiseVersions(
       transaction,
       changes.filter(({ version }) => version > 1),
@@ -186,20 +190,21 @@ async function insertOrders(
   return new Map(rows.map((row) => [asId<"ChannelOrder">(row.channel_order_id), row.id]));
 }
 
+/** @returns those that were not there yet. */
 async function insertLines(
   transaction: TenantTransaction,
   tenantId: TenantId,
   shopId: ShopId,
   changes: readonly Change[],
-): Promise<void> {
+) {
   const lines = changes.flatMap(({ id, snapshot }) => snapshot.order.lines.map((line) => ({ id, line })));
-  if (lines.length === 0) return;
+  if (lines.length === 0) return [];
   const skuIds: ReadonlyMap<string, SkuId> = await findSkusByChannel(
     transaction,
     shopId,
     lines.map(({ line }) => line.channelSkuId),
   );
-  await transaction
+  return await transaction
     .insertInto("order_lines")
     .values(
       lines.map(({ id, line }) => ({
@@ -216,7 +221,44 @@ async function insertLines(
       })),
     )
     .onConflict((conflict) => conflict.doNothing())
+    .returning(["order_id", "line_id", "sku_id"])
     .execute();
+}
+
+/**
+ * Other shops that sell the same units learn of a sale here, and not when it is reserved: when orders come faster than they are
+ * decided, they would go on offering units that are sold.
+ */
+async function tellOfSales(
+  transaction: TenantTransaction,
+  tenantId: TenantId,
+  shopId: ShopId,
+  changes: readonly Change[],
+  lines: Awaited<ReturnType<typeof insertLines>>,
+): Promise<void> {
+  const orders = new Map(changes.map(({ id, snapshot }) => [id, snapshot.order]));
+  const sold = lines.flatMap(({ order_id: id, line_id: lineId, sku_id: skuId }) => {
+    const order = orders.get(id);
+    return skuId === null || order === undefined || !committedStatuses.includes(order.status)
+      ? []
+      : [{ skuId: asId<"Sku">(skuId), orderRef: `${shopId}/${order.orderId}`, lineId }];
+  });
+  const shared = await findSharedSkus(
+    transaction,
+    sold.map(({ skuId }) => skuId),
+  );
+  await markOfferPending(transaction, shared, shopId);
+  await appendToOutbox(
+    transaction,
+    tenantId,
+    sold
+      .filter(({ skuId }) => shared.includes(skuId))
+      .map(({ skuId, ...line }) => ({
+        kind: "push_offer",
+        key: saleKey(skuId, line),
+        payload: { skuId, soldBy: shopId },
+      })),
+  );
 }
 
 async function appendSnapshots(

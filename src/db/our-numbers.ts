@@ -1,11 +1,8 @@
 import { sql } from "kysely";
-import { channelStatuses } from "../domain/order/channel-order.ts";
-import { isHandedOver } from "../domain/order/transitions.ts";
+import { committedStatuses } from "../domain/order/transitions.ts";
 import { bufferOf, type OurNumbers } from "../domain/stock/offer.ts";
 import { currentTenant, type TenantTransaction } from "./tenant.ts";
 
-/** While an order is in one of these, the channel counts its units as committed, whether they have left us or not. */
-const stillCommitted = channelStatuses.filter((status) => status !== "cancelled" && !isHandedOver(status));
 /** No carrier takes so long to fetch a parcel; what is shipped longer is not looked at. */
 const underWayDays = 60;
 /** Rows that one transaction marks as handed over. */
@@ -24,7 +21,8 @@ export function cellKey(listingId: string, warehouseId: string): string {
 
 /**
  * Our numbers of listings at the location behind each of their warehouses, by `cellKey`. Units are under way from our `ship`
- * until the order's news say that the carrier has them, which is when the channel deducts them.
+ * until the order's news say that the carrier has them, which is when the channel deducts them. An order that does not say
+ * where its units come from may take them anywhere, so it counts at each location until they are reserved.
  */
 export async function getOurNumbers(
   transaction: TenantTransaction,
@@ -36,6 +34,8 @@ export async function getOurNumbers(
     on_hand: number;
     reserved: number;
     reserved_here: number;
+    unreserved_here: number;
+    unreserved_elsewhere: number;
     under_way: number;
     buffer: number;
     buffer_percent: number;
@@ -53,6 +53,7 @@ export async function getOurNumbers(
            and reservation.location_id = warehouse.location_id and reservation.state = 'held'
            and starts_with(reservation.order_ref, warehouse.shop_id::text || '/')
       ) as reserved_here,
+      unreserved.here as unreserved_here, unreserved.elsewhere as unreserved_elsewhere,
       (select coalesce(sum(reservation.quantity), 0)::integer
          from reservations as reservation
          join orders on orders.tenant_id = reservation.tenant_id and orders.order_ref = reservation.order_ref
@@ -61,7 +62,7 @@ export async function getOurNumbers(
            and reservation.state = 'shipped' and reservation.reversed_at is null and reservation.handed_over_at is null
            and reservation.resolved_at > now() - make_interval(days => ${underWayDays})
            and orders.shop_id = warehouse.shop_id
-           and orders.channel_status = any (${stillCommitted}::text[])
+           and orders.channel_status = any (${committedStatuses}::text[])
       ) as under_way
     from listings as listing
     join skus as sku on sku.tenant_id = listing.tenant_id and sku.id = listing.sku_id
@@ -69,6 +70,26 @@ export async function getOurNumbers(
       and warehouse.shop_id = listing.shop_id and warehouse.channel_warehouse_id = any (listing.warehouse_ids)
     left join stock_levels as level on level.tenant_id = warehouse.tenant_id and level.sku_id = sku.id
       and level.location_id = warehouse.location_id
+    cross join lateral (
+      select coalesce(sum(line.ordered) filter (where sale.shop_id = warehouse.shop_id), 0)::integer as here,
+        coalesce(sum(line.ordered) filter (where sale.shop_id <> warehouse.shop_id), 0)::integer as elsewhere
+      from order_lines as line
+      -- One by one: joined, all orders are read for each line while nothing is known of how many there are.
+      cross join lateral (
+        select orders.shop_id, orders.order_ref, orders.warehouse_id from orders
+        where orders.id = line.order_id and orders.channel_status = any (${committedStatuses}::text[])
+        limit 1
+      ) as sale
+      left join shop_warehouses as source on source.tenant_id = line.tenant_id and source.shop_id = sale.shop_id
+        and source.channel_warehouse_id = sale.warehouse_id
+      where line.tenant_id = warehouse.tenant_id and line.sku_id = sku.id
+        -- As the partial index has it.
+        and line.stage in ('new', 'arranged')
+        and coalesce(source.location_id, warehouse.location_id) = warehouse.location_id
+        and (select true from reservations as reservation
+          where reservation.tenant_id = line.tenant_id and reservation.order_ref = sale.order_ref
+            and reservation.line_id = line.line_id and reservation.state in ('held', 'shipped') limit 1) is null
+    ) as unreserved
     left join sku_demand as demand on demand.tenant_id = sku.tenant_id and demand.sku_id = sku.id
     where listing.id = any (${[...listingIds]}::uuid[])
   `.execute(transaction);
@@ -81,6 +102,8 @@ export async function getOurNumbers(
           onHand: row.on_hand,
           reserved: row.reserved,
           reservedElsewhere: Math.max(0, row.reserved - row.reserved_here),
+          unreservedHere: row.unreserved_here,
+          unreservedElsewhere: row.unreserved_elsewhere,
           underWay: row.under_way,
           buffer: bufferOf({
             units: row.buffer,
@@ -109,7 +132,7 @@ export async function markHandedOver(transaction: TenantTransaction): Promise<nu
       join orders on orders.tenant_id = reservation.tenant_id and orders.order_ref = reservation.order_ref
       where reservation.tenant_id = ${currentTenant}
         and reservation.state = 'shipped' and reservation.reversed_at is null and reservation.handed_over_at is null
-        and orders.channel_status <> all (${stillCommitted}::text[])
+        and orders.channel_status <> all (${committedStatuses}::text[])
       limit ${handedOverMaximum}
       -- Whoever changes one of them now has it; the next pass comes to the rest.
       for update of reservation skip locked

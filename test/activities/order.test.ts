@@ -51,7 +51,8 @@ async function compared(skuId: SkuId, minutes: number): Promise<void> {
 async function hear(skuId: SkuId, status: ChannelStatus, minutes: number): Promise<void> {
   const { tenantId, shopId } = shop;
   const orderId = asId<"ChannelOrder">(skuId);
-  const [listing] = await withTenant(db, tenantId, (transaction) => findListings(transaction, [skuId]));
+  const listings = await withTenant(db, tenantId, (transaction) => findListings(transaction, [skuId]));
+  const listing = listings.find((each) => each.shopId === shopId);
   const order = snapshot(status, {
     orderId,
     createdAt: minutesAgo(120),
@@ -65,8 +66,12 @@ async function hear(skuId: SkuId, status: ChannelStatus, minutes: number): Promi
   await advanceOrder({ tenantId, shopId, orderId, report: { news: true } });
 }
 
-const comparisonsOrdered = (skuId: SkuId) =>
-  database.asSuperuser("select from outbox where kind = 'push_offer' and payload ->> 'skuId' = $1", [skuId]);
+/** Messages that have a SKU compared, by what of the order has caused them. */
+const comparisonsOrdered = (skuId: SkuId, cause: "handed over" | "late news" | "given up") =>
+  database.asSuperuser("select from outbox where kind = 'push_offer' and key like $1 || '/' || $2 || '/%'", [
+    skuId,
+    cause,
+  ]);
 
 // Of each the SKU was compared half an hour ago.
 test.each<[what: string, news: readonly (readonly [ChannelStatus, number])[], again: number]>([
@@ -107,5 +112,19 @@ test.each<[what: string, news: readonly (readonly [ChannelStatus, number])[], ag
   const skuId = await seedSku(db, shop, 5);
   await compared(skuId, 30);
   for (const [status, minutes] of news) await hear(skuId, status, minutes);
-  expect(await comparisonsOrdered(skuId)).toHaveLength(again);
+  const ordered = [
+    ...(await comparisonsOrdered(skuId, "handed over")),
+    ...(await comparisonsOrdered(skuId, "late news")),
+  ];
+  expect(ordered).toHaveLength(again);
+});
+
+test("offers are compared again when units that they have left out are given up, and not when they never were", async () => {
+  const [heardOf, cameCancelled] = [await seedSku(db, shop, 5), await seedSku(db, shop, 5)];
+  await hear(heardOf, "awaiting_shipment", 20);
+  expect(await comparisonsOrdered(heardOf, "given up")).toEqual([]);
+  await hear(heardOf, "cancelled", 10);
+  expect(await comparisonsOrdered(heardOf, "given up")).toHaveLength(1);
+  await hear(cameCancelled, "cancelled", 10);
+  expect(await comparisonsOrdered(cameCancelled, "given up")).toEqual([]);
 });

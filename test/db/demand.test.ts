@@ -1,15 +1,14 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import type { Database } from "../../src/db/connection.ts";
-import { takeInListing } from "../../src/db/catalogue.ts";
 import { followSales } from "../../src/db/demand.ts";
 import { findListings } from "../../src/db/listings.ts";
 import { cellKey, getOurNumbers } from "../../src/db/our-numbers.ts";
 import { findDemand } from "../../src/db/read-models/channel.ts";
 import { applyStockBatch } from "../../src/db/stock.ts";
 import { type TenantTransaction, withTenant } from "../../src/db/tenant.ts";
-import { asId, type SkuId } from "../../src/domain/ids.ts";
+import type { SkuId } from "../../src/domain/ids.ts";
 import { at } from "../domain/stock/stock-builders.ts";
-import { type SeededShop, seededWarehouse, seedShop, seedSku } from "../support/seed.ts";
+import { seedSecondShop, type SeededShop, seededWarehouse, seedShop, seedSku } from "../support/seed.ts";
 import { type UsedTestDatabase, useTestDatabase } from "../support/use-test-database.ts";
 
 let database: UsedTestDatabase;
@@ -43,47 +42,6 @@ async function sell(skuId: SkuId, units: number, shopId = shop.shopId): Promise<
       locationId: null,
     })),
   );
-}
-
-/** Another shop of the same seller, which sells the SKU from the same shelf. */
-async function sellAlsoIn(skuId: SkuId): Promise<string> {
-  return await within(async (transaction) => {
-    const { code } = await transaction
-      .selectFrom("skus")
-      .where("id", "=", skuId)
-      .select("code")
-      .executeTakeFirstOrThrow();
-    const other = await transaction
-      .insertInto("shops")
-      .values({
-        tenant_id: shop.tenantId,
-        channel: "tiktok-shop",
-        channel_shop_id: `shop-${crypto.randomUUID()}`,
-        name: "Outlet",
-        region: "GB",
-      })
-      .returning("id")
-      .executeTakeFirstOrThrow();
-    await transaction
-      .insertInto("shop_warehouses")
-      .values({
-        tenant_id: shop.tenantId,
-        shop_id: other.id,
-        channel_warehouse_id: seededWarehouse,
-        location_id: shop.locationId,
-      })
-      .execute();
-    await takeInListing(transaction, shop.tenantId, asId<"Shop">(other.id), {
-      channelProductId: "outlet",
-      channelSkuId: `outlet ${code}`,
-      productTitle: "Outlet",
-      code,
-      name: code,
-      warehouseIds: [seededWarehouse],
-      opening: [{ locationId: shop.locationId, quantity: 100 }],
-    });
-    return other.id;
-  });
 }
 
 const pushes = async (skuId: SkuId) =>
@@ -123,7 +81,7 @@ describe("sales are followed beside the batches:", () => {
 
   test("one that hardly sells is neither told nor kept back", async () => {
     const skuId = await seedSku(db, shop, 100);
-    await sellAlsoIn(skuId);
+    await seedSecondShop(db, shop, skuId);
     await sell(skuId, 1);
     expect(await look()).toEqual([]);
     expect((await numbersOf(skuId)).map(({ buffer }) => buffer)).toEqual([0, 0]);
@@ -131,7 +89,7 @@ describe("sales are followed beside the batches:", () => {
 
   test("two shops keep units back for each other, and are told when that changes", async () => {
     const skuId = await seedSku(db, shop, 100);
-    await sellAlsoIn(skuId);
+    await seedSecondShop(db, shop, skuId);
     await sell(skuId, 40);
     await look();
     const demand = await within((transaction) => findDemand(transaction, skuId));
@@ -149,7 +107,7 @@ test("what one shop sells is told to the other, and is missing from its sum alon
   const skuId = await seedSku(db, shop, 10);
   await sell(skuId, 1);
   expect(await pushes(skuId)).toEqual([]);
-  const other = await sellAlsoIn(skuId);
+  const { shopId: other } = await seedSecondShop(db, shop, skuId);
   await sell(skuId, 2);
   expect((await pushes(skuId)).length).toBe(2);
   const numbers = await numbersOf(skuId);

@@ -31,21 +31,23 @@ test("the worked example is what the domain does, batch by batch", async () => {
 });
 
 test.each(tableAfter(page, "offers"))(
-  "with %s on hand, %s reserved (%s for others), %s under way, %s kept back and %s (%s locked) + %s there: %s",
+  "with %s on hand, %s reserved (%s for others), %s not yet, %s under way, %s kept back and %s (%s locked) + %s there: %s",
   (...cells) => {
-    const [onHand, reserved, elsewhere, underWay, buffer, theirAvailable, locked, committed] =
+    const [onHand, reserved, elsewhere, unreserved, underWay, buffer, theirAvailable, locked, committed] =
       cells.map(Number);
     const decision = decideOffer(
       {
         onHand: onHand!,
         reserved: reserved!,
         reservedElsewhere: elsewhere!,
+        unreservedHere: 0,
+        unreservedElsewhere: unreserved!,
         underWay: underWay!,
         buffer: buffer!,
       },
       { available: theirAvailable!, locked: locked!, committed: committed! },
     );
-    expect(decision.push ? `push ${decision.available}` : `nothing: ${decision.reason}`).toBe(cells[8]);
+    expect(decision.push ? `push ${decision.available}` : `nothing: ${decision.reason}`).toBe(cells[9]);
   },
 );
 

@@ -61,6 +61,54 @@ export async function seedSku(db: Database, shop: SeededShop, units: number): Pr
   return skuId;
 }
 
+/** Another shop of the same seller that sells the SKU from the same shelf. Its channel number there is "outlet" and its code. */
+export async function seedSecondShop(
+  db: Database,
+  { tenantId, locationId }: SeededShop,
+  skuId: SkuId,
+): Promise<SeededShop> {
+  counter += 1;
+  return await withTenant(db, tenantId, async (transaction) => {
+    const shop = await transaction
+      .insertInto("shops")
+      .values({
+        tenant_id: tenantId,
+        channel: "tiktok-shop",
+        channel_shop_id: `shop-${crypto.randomUUID()}`,
+        name: `Outlet ${counter}`,
+        region: "GB",
+        opened_at: sql`now()`,
+      })
+      .returning("id")
+      .executeTakeFirstOrThrow();
+    const shopId = asId<"Shop">(shop.id);
+    await transaction
+      .insertInto("shop_warehouses")
+      .values({
+        tenant_id: tenantId,
+        shop_id: shopId,
+        channel_warehouse_id: seededWarehouse,
+        location_id: locationId,
+      })
+      .execute();
+    const { code } = await transaction
+      .selectFrom("skus")
+      .where("id", "=", skuId)
+      .select("code")
+      .executeTakeFirstOrThrow();
+    await takeInListing(transaction, tenantId, shopId, {
+      channelProductId: "outlet",
+      channelSkuId: `outlet ${code}`,
+      productTitle: "Outlet",
+      code,
+      name: code,
+      warehouseIds: [seededWarehouse],
+      opening: [{ locationId, quantity: 0 }],
+    });
+    return { tenantId, shopId, locationId };
+  });
+}
+
 /** Opens a pool that acts as the app, for as long as a test file lasts. */
 export function openTestDatabase(
   url: string,

@@ -92,6 +92,7 @@ export const explanationSchema = z.object({
       agrees: z.boolean(),
       why: z.string(),
       under_way: units.nullable().describe("Shipped here, still committed there"),
+      unreserved_elsewhere: units.nullable().describe("Sold in other shops and not reserved yet"),
       buffer: units.nullable(),
       last_push: z
         .object({ available: units, state: z.string(), outcome: z.string().nullable(), at: timeSchema })

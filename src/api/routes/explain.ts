@@ -88,6 +88,7 @@ async function explain(transaction: TenantTransaction, skuId: SkuId) {
       shows: shown,
       should_show: shouldShow,
       under_way: ours?.underWay ?? null,
+      unreserved_elsewhere: ours?.unreservedElsewhere ?? null,
       buffer: ours?.buffer ?? null,
     })),
   };

@@ -180,6 +180,27 @@ function plainNextStep(status: ChannelStatus): string {
   }
 }
 
+/** Stages of a line that may have sold units without any being reserved: the stock has still to be asked, or to answer. */
+const unreservedStages: readonly LineStage[] = ["new", "arranged"];
+
+/**
+ * SKUs of which a decision gives units up that were sold and not reserved: the line is short, or cancelled. Offers have left them
+ * out, and no movement of stock says that they need not any more.
+ *
+ * @param before null when the order was not decided about yet.
+ */
+export function skusGivenUp(before: OrderState | null, after: OrderState): readonly SkuId[] {
+  const stages = new Map(before?.lines.map(({ lineId, stage }) => [lineId, stage]));
+  const givenUp = after.lines.filter(
+    ({ lineId, stage }) =>
+      unreservedStages.includes(stages.get(lineId) ?? "new") &&
+      !unreservedStages.includes(stage) &&
+      stage !== "held" &&
+      stage !== "shipped",
+  );
+  return [...new Set(givenUp.flatMap(({ skuId }) => (skuId === null ? [] : [skuId])))];
+}
+
 export function orderSummaryOf(order: OrderState): OrderSummary {
   return summaryOf(order.channelStatus);
 }

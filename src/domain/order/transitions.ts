@@ -99,6 +99,11 @@ export function isHandedOver(status: ChannelStatus): boolean {
   return status === "in_transit" || status === "delivered" || status === "completed";
 }
 
+/** In these the channel counts an order's units as committed, whether they have left us or not. */
+export const committedStatuses: readonly ChannelStatus[] = channelStatuses.filter(
+  (status) => status !== "cancelled" && !isHandedOver(status),
+);
+
 /** The life of an order as a Mermaid diagram, for the documentation. */
 export function lifecycleDiagram(): string {
   const plainLife: readonly (readonly [ChannelStatus, ChannelStatus])[] = [

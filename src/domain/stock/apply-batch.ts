@@ -44,6 +44,8 @@ export interface StockState {
   readonly queueContinues: boolean;
   /** What one shop sells must be told to the others. */
   readonly soldInSeveralShops: boolean;
+  /** Requests to reserve whose sales were told to the other shops when their orders came: nothing changes for these. */
+  readonly announced: ReadonlySet<OperationId>;
 }
 
 export interface BatchResult {
@@ -112,6 +114,7 @@ class Batch {
 
   #result(operations: readonly StockOperation[]): BatchResult {
     const draft = this.#draft;
+    const news = draft.movements.filter(({ operationId }) => !this.#state.announced.has(operationId));
     return {
       answers: operations.map((operation) => this.#answered(operation) ?? missingAnswer(operation)),
       applied: [...this.#applied.values()],
@@ -123,7 +126,7 @@ class Batch {
       transfers: [...draft.changedTransfers.values()],
       served: this.#served,
       leftShort: draft.leftShort,
-      offerChange: offerChangeOf(draft.movements, draft.offerChanged, this.#state.soldInSeveralShops),
+      offerChange: offerChangeOf(news, draft.offerChanged, this.#state.soldInSeveralShops),
       queueRemains:
         this.#state.queueContinues &&
         this.#queueMoved() &&

@@ -77,6 +77,7 @@ export function explainOffer(
 function termsOf(ours: OurNumbers): string {
   const terms = [
     [ours.reservedElsewhere, "-", "reserved for others"],
+    [ours.unreservedElsewhere, "-", "sold elsewhere and not reserved yet"],
     [ours.underWay, "+", "under way"],
     [ours.buffer, "-", "kept back"],
   ] as const;

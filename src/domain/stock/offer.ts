@@ -6,7 +6,7 @@
  * the sum alone. Equal sums need no push, whatever is being sold at that moment.
  *
  * Two shops may sell the same units. What one of them has sold is committed there alone, so it is missing from the sum that
- * the other's listing should show.
+ * the other's listing should show; from the moment we hear of the sale, which may be well before its units are reserved.
  */
 export interface OurNumbers {
   /** Units on hand where the listing sells from. */
@@ -14,6 +14,10 @@ export interface OurNumbers {
   readonly reserved: number;
   /** Of these, units that the listing's own shop has not sold: for other shops' orders, or by hand. */
   readonly reservedElsewhere: number;
+  /** Units that the listing's own shop has sold and that are not reserved yet: their orders wait for their turn. */
+  readonly unreservedHere: number;
+  /** The same of other shops. */
+  readonly unreservedElsewhere: number;
   /** Shipped for the listing's shop; the channel still counts them as committed. */
   readonly underWay: number;
   /** Kept back from the listing. */
@@ -99,7 +103,7 @@ export function bufferOf(wanted: {
 
 /** Available and committed together, as they should be at the channel. */
 export function desiredTotalOf(ours: OurNumbers): number {
-  return ours.onHand - ours.reservedElsewhere + ours.underWay - ours.buffer;
+  return ours.onHand - ours.reservedElsewhere - ours.unreservedElsewhere + ours.underWay - ours.buffer;
 }
 
 export type OfferDecision =
@@ -124,7 +128,7 @@ export function decideOffer(
     return { push: false, reason: "totals_agree" };
   }
   const unsold = desiredTotal - theirs.committed;
-  const free = ours.onHand - ours.reserved - ours.buffer;
+  const free = ours.onHand - ours.reserved - ours.unreservedHere - ours.unreservedElsewhere - ours.buffer;
   const wanted = Math.min(Math.max(0, Math.min(unsold, free)), cap);
   const available = Math.max(wanted, Math.min(theirs.locked, theirs.available));
   return available === theirs.available

@@ -4,8 +4,9 @@ import { type ChannelNumbers, decideOffer, desiredTotalOf, type OurNumbers } fro
  * What a look at a listing comes to when nobody has asked for a push: do the sums agree, is a change on its way, or do they
  * differ without a reason of ours?
  *
- * A difference is a drift only when nothing under way explains it. Three things may: a change here that was not pushed yet, a
- * push without an answer, and a hand-over whose news have not come. The last one shows as fewer units there than here, as
+ * A difference is a drift only when nothing under way explains it. Four things may: a change here that was not pushed yet, a
+ * sale in another shop whose units are not reserved yet, a push without an answer, and a hand-over whose news have not come. The
+ * last one shows as fewer units there than here, as
  * many as the shop has open at most; such a difference is only suspected until the shop's orders were polled again.
  */
 export interface Comparison {
@@ -69,7 +70,7 @@ export function reconcile(comparison: Comparison): Reconciliation {
   }
   if (showsWhatItShould(ours, theirs, comparison.cap)) return { is: "agreed" };
   if (comparison.isChanging) return { is: "under_way" };
-  if (comparison.needsPush) return { is: "push_needed" };
+  if (comparison.needsPush || ours.unreservedElsewhere > 0) return { is: "push_needed" };
   const units = theirs.available + theirs.committed - desiredTotalOf(ours);
   const cause = probableCause(comparison, theirs, units);
   const isOurPush = cause === "push_lost" || cause === "overwritten_by_older_push";

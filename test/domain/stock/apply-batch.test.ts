@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { asId } from "../../../src/domain/ids.ts";
-import type { StockOperation } from "../../../src/domain/stock/operation.ts";
+import { operationIdOf, type StockOperation } from "../../../src/domain/stock/operation.ts";
 import {
   adjust,
   at,
@@ -117,6 +117,16 @@ describe("the fair queue", () => {
       "shop/large",
       "shop/small",
     ]);
+  });
+
+  test("asks for no comparison for a sale that the other shops were told of when it came, but when it was served later", () => {
+    const stock = new StockInMemory([level(1)], 1000, true);
+    for (const order of ["told", "waits"]) stock.announced.add(operationIdOf(reserve(order, { paid: 1 })));
+    expect(stock.do(reserve("told", { paid: 1 }), reserve("waits", { paid: 2 })).offerChange).toBeNull();
+    expect(stock.do(adjust("count", 3), reserve("untold", { paid: 3 })).offerChange).toEqual({
+      soldBy: null,
+    });
+    expect(stock.do(reserve("untold too", { paid: 4 })).offerChange).toEqual({ soldBy: "shop" });
   });
 
   test("serves nobody behind the part of the queue that it has seen, and says that more may be due", () => {

@@ -114,6 +114,8 @@ test("in any interleaving no shop offers more than exists, beyond what the other
                 onHand,
                 reserved,
                 reservedElsewhere: Math.max(0, reserved - heard[place]!),
+                unreservedHere: 0,
+                unreservedElsewhere: 0,
                 underWay: 0,
                 buffer: 0,
               },

@@ -25,7 +25,15 @@ describe("a level", () => {
 });
 
 describe("a listing", () => {
-  const ours = { onHand: 10, reserved: 3, reservedElsewhere: 1, underWay: 2, buffer: 1 };
+  const ours = {
+    onHand: 10,
+    reserved: 3,
+    reservedElsewhere: 1,
+    unreservedHere: 0,
+    unreservedElsewhere: 0,
+    underWay: 2,
+    buffer: 1,
+  };
   const cell = { ours, cap: 99_999 };
   const quiet = { isPaused: false, isUnderWay: false, lastRefusal: null };
   const shown = (available: number, committed: number) => ({ available, committed, locked: 0 });
@@ -39,6 +47,14 @@ describe("a listing", () => {
       shouldShow: 6,
       agrees: true,
       why: "The sums agree: 10 there (6 available, 4 committed), 10 here (10 on hand - 1 reserved for others + 2 under way - 1 kept back).",
+    });
+  });
+
+  test("leaves out what others have sold before it is reserved, and says so", () => {
+    const sold = { ours: { ...ours, unreservedElsewhere: 3 }, cap: 99_999 };
+    expect(explainOffer(sold, shown(3, 4), quiet)).toMatchObject({
+      agrees: true,
+      why: expect.stringContaining("- 3 sold elsewhere and not reserved yet") as string,
     });
   });
 

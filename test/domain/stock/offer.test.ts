@@ -10,10 +10,20 @@ import {
   syncStatusOf,
 } from "../../../src/domain/stock/offer.ts";
 
-const ours = (onHand: number, reserved = 0, underWay = 0, buffer = 0, reservedElsewhere = 0) => ({
+const ours = (
+  onHand: number,
+  reserved = 0,
+  underWay = 0,
+  buffer = 0,
+  reservedElsewhere = 0,
+  unreservedElsewhere = 0,
+  unreservedHere = 0,
+) => ({
   onHand,
   reserved,
   reservedElsewhere,
+  unreservedHere,
+  unreservedElsewhere,
   underWay,
   buffer,
 });
@@ -43,6 +53,25 @@ test.each([
   ["what another shop sold is not offered here", ours(10, 3, 0, 0, 2), { available: 9, committed: 1 }, 7],
   ["and leaves the own shop's sales alone", ours(10, 3, 0, 0, 2), { available: 7, committed: 1 }, null],
   [
+    "what another shop has just sold is not offered here before it is reserved",
+    ours(10, 3, 0, 0, 2, 4),
+    { available: 7, committed: 1 },
+    3,
+  ],
+  ["and is no news when it is", ours(10, 7, 0, 0, 6), { available: 3, committed: 1 }, null],
+  [
+    "what the shop itself has just sold is not offered, also when its committed does not show it any more",
+    ours(10, 3, 2, 0, 0, 0, 4),
+    { available: 2, committed: 5 },
+    3,
+  ],
+  [
+    "more sold elsewhere than there is offers nothing",
+    ours(3, 0, 0, 0, 0, 9),
+    { available: 3, committed: 0 },
+    0,
+  ],
+  [
     "a campaign keeps its units although fewer are here",
     ours(2),
     { available: 6, committed: 0, locked: 4 },
@@ -65,14 +94,24 @@ test("what is offered never exceeds what is available here or locked there, what
       fc.nat(1500),
       fc.nat(1500),
       fc.nat(30),
-      (onHand, reserved, elsewhere, underWay, buffer, available, committed, locked) => {
+      fc.nat(30),
+      (onHand, reserved, elsewhere, underWay, buffer, available, committed, locked, unreserved) => {
         const reservedElsewhere = Math.min(elsewhere, reserved);
         const decision = decideOffer(
-          { onHand, reserved, reservedElsewhere, underWay, buffer },
+          {
+            onHand,
+            reserved,
+            reservedElsewhere,
+            unreservedHere: unreserved,
+            unreservedElsewhere: unreserved,
+            underWay,
+            buffer,
+          },
           { available, committed, locked },
         );
         if (decision.push) {
-          expect(decision.available).toBeLessThanOrEqual(Math.max(0, locked, onHand - reserved - buffer));
+          const free = onHand - reserved - 2 * unreserved - buffer;
+          expect(decision.available).toBeLessThanOrEqual(Math.max(0, locked, free));
         }
       },
     ),

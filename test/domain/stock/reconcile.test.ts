@@ -13,6 +13,8 @@ const ours = (onHand: number, reserved = 0, underWay = 0): OurNumbers => ({
   onHand,
   reserved,
   reservedElsewhere: 0,
+  unreservedHere: 0,
+  unreservedElsewhere: 0,
   underWay,
   buffer: 0,
 });
@@ -48,6 +50,16 @@ describe("a look at a listing", () => {
       "agreed",
     ],
     ["a change on its way is waited for", { theirs: shows(7), isChanging: true }, "under_way"],
+    [
+      "a sale elsewhere that is not reserved yet is pushed",
+      { ours: { ...ours(10), unreservedElsewhere: 2 }, theirs: shows(10) },
+      "push_needed",
+    ],
+    [
+      "and is no difference when it was",
+      { ours: { ...ours(10), unreservedElsewhere: 2 }, theirs: shows(8) },
+      "agreed",
+    ],
     ["a change that nobody is pushing is pushed", { theirs: shows(7), needsPush: true }, "push_needed"],
     [
       "a listing that is gone while it changes is waited for",

@@ -71,6 +71,7 @@ export class StockInMemory {
   readonly applied = new Map<OperationId, AppliedOperation>();
   readonly transfers = new Map<string, Transfer>();
   readonly movements: BatchResult["movements"][number][] = [];
+  readonly announced = new Set<OperationId>();
   readonly queueLimit: number;
   readonly soldInSeveralShops: boolean;
 
@@ -92,6 +93,7 @@ export class StockInMemory {
       queue: waiting.slice(0, this.queueLimit),
       queueContinues: waiting.length > this.queueLimit,
       soldInSeveralShops: this.soldInSeveralShops,
+      announced: this.announced,
     };
   }
 
