@@ -1,3 +1,4 @@
+import { committedStatuses } from "../src/domain/order/transitions.ts";
 import { millisecondsUntilRight, standingsOf, timesOverwritten } from "./push-delay.ts";
 import type { StockChange } from "./simulator.ts";
 import type { BenchStack } from "./stack.ts";
@@ -53,7 +54,10 @@ export async function measureCauses(
   since: number,
   until: number,
 ): Promise<{ readonly causes: readonly MeasuredCause[]; readonly overwritten: readonly Overwritten[] }> {
-  const causes = [...(await movementsSince(stack, since)), ...(await buffersSince(stack, since))]
+  const causes = (
+    await Promise.all([movementsSince(stack, since), salesSince(stack, since), buffersSince(stack, since)])
+  )
+    .flat()
     .filter(({ kind, at }) => kind !== "buffer" || at <= until - bufferPassMilliseconds)
     .sort((one, other) => one.at - other.at);
   const measured: MeasuredCause[] = [];
@@ -93,7 +97,46 @@ function movesTotal({ trigger, totalDelta }: StockChange): boolean {
   return trigger !== "order_shipped" && totalDelta !== 0;
 }
 
-/** What our ledger says should have changed in the shops. A shop knows of its own sales. */
+/**
+ * Lines of orders that had sold units when they were stored. From then on the other shops should offer less; when the units are
+ * reserved nothing changes.
+ */
+const soldLines = `
+  select line.sku_id, line.ordered, line.line_id, orders.id as order_id, orders.shop_id::text as shop, first.stored_at,
+    orders.order_ref || '/' || line.line_id || '/reserve/1' as reserve_id
+  from order_lines as line
+  join orders on orders.id = line.order_id
+  join order_snapshots as first on first.order_id = orders.id and first.version = 1
+  where line.sku_id is not null
+    and first.content ->> 'status' in (${committedStatuses.map((status) => `'${status}'`).join(", ")})`;
+
+/** What was sold, and what was given up of it without having been reserved: the line was short, or cancelled by then. */
+async function salesSince(stack: BenchStack, since: number): Promise<readonly Caused[]> {
+  const rows = await stack.query<{ id: string; sku_id: string; shop: string; delta: number; at: number }>(
+    `with sold as (${soldLines}), changes as (
+       select reserve_id as id, sku_id, shop, -ordered as delta, stored_at as at from sold
+       union all
+       select reserve_id || ' given up', sku_id, shop, ordered, (
+         select min(created_at) from order_events
+         where order_id = sold.order_id and kind in ('lines_short', 'lines_cancelled', 'lines_untracked')
+           and data -> 'lineIds' ? sold.line_id)
+       from sold where not exists (select from inventory_transactions where operation_id = sold.reserve_id)
+     )
+     select id, sku_id, shop, delta, (extract(epoch from at) * 1000)::double precision as at from changes
+     where at >= to_timestamp($1::double precision / 1000)`,
+    [since],
+  );
+  return rows.map(({ id, sku_id: skuId, shop, delta, at }) => ({
+    id,
+    kind: "sale elsewhere",
+    skuId,
+    notIn: shop,
+    at,
+    delta,
+  }));
+}
+
+/** What our ledger says should have changed in the shops besides. A shop knows of its own sales. */
 async function movementsSince(stack: BenchStack, since: number): Promise<readonly Caused[]> {
   const rows = await stack.query<{
     id: string;
@@ -106,7 +149,10 @@ async function movementsSince(stack: BenchStack, since: number): Promise<readonl
   }>(
     `select operation_id as id, sku_id, kind, on_hand_effect, reserved_effect, split_part(operation_id, '/', 1) as shop,
        (extract(epoch from created_at) * 1000)::double precision as at
-     from inventory_transactions where created_at >= to_timestamp($1::double precision / 1000) order by created_at, sequence`,
+     from inventory_transactions
+     where created_at >= to_timestamp($1::double precision / 1000)
+       and operation_id not in (select reserve_id from (${soldLines}) as sold)
+     order by created_at, sequence`,
     [since],
   );
   return rows.flatMap((row): Caused[] => {

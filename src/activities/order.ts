@@ -36,7 +36,7 @@ import {
 } from "../domain/order/order.ts";
 import { committedStatuses } from "../domain/order/transitions.ts";
 import { chooseCourse, type ShortageRefusal, takeShortage, waitsUntil } from "../domain/order/shortage.ts";
-import { comparisonTimeFor, handOverLookTimeFor } from "../domain/stock/offer.ts";
+import { comparisonTimeFor, soonComparedAt } from "../domain/stock/offer.ts";
 import type { StockAnswer } from "../domain/stock/operation.ts";
 import { savePackages } from "../db/packages.ts";
 import type { ActivityDependencies } from "./dependencies.ts";
@@ -195,7 +195,7 @@ async function causeEffects(
   const cameWithoutSale =
     order.state === null && order.snapshotVersion === 1 && !committedStatuses.includes(state.channelStatus);
   const givenUp = cameWithoutSale ? [] : skusGivenUp(order.state, state);
-  const messages = givenUp.map((skuId) => compareLater(skuId, order, "given up"));
+  const messages = givenUp.map((skuId) => compareGivenUp(skuId, order));
   for (const event of events) {
     // The channel counts the units as gone, which for us were under way, still here, or unknown until now.
     if (tellsHandOver(event) && order.latest !== null) {
@@ -229,15 +229,16 @@ async function causeEffects(
  * once more, so it waits until the order has told.
  */
 function compareOffer(skuId: SkuId, order: LockedOrder, state: OrderState): MessageToAppend {
-  if (!isResolved(state)) return compareLater(skuId, order, "late news");
-  const time = handOverLookTimeFor(Date.parse(order.now));
-  return compareAt(time, skuId, `handed over/${order.id}`);
+  const now = Date.parse(order.now);
+  if (isResolved(state)) return compareAt(soonComparedAt(now), skuId, `handed over/${order.id}`);
+  const later = comparisonTimeFor(now);
+  return compareAt(later, skuId, `late news/${later}`);
 }
 
-/** One comparison for all that is heard of a SKU within some seconds. */
-function compareLater(skuId: SkuId, order: LockedOrder, cause: "given up" | "late news"): MessageToAppend {
-  const time = comparisonTimeFor(Date.parse(order.now));
-  return compareAt(time, skuId, `${cause}/${time}`);
+/** One comparison for all that is given up of a SKU within a second. */
+function compareGivenUp(skuId: SkuId, order: LockedOrder): MessageToAppend {
+  const soon = soonComparedAt(Date.parse(order.now));
+  return compareAt(soon, skuId, `given up/${soon}`);
 }
 
 function compareAt(time: number, skuId: SkuId, cause: string): MessageToAppend {

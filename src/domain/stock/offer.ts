@@ -32,17 +32,17 @@ export interface ChannelNumbers {
   readonly locked: number;
 }
 
-const handOverLookWindow = 1_000;
+const soonWindow = 1_000;
 
 /**
- * When an offer is to be compared again because of news that are older than its last comparison: it counted units as under
- * way, or as still here, that had left already, and so may have pushed too many, or have found sums that agreed by chance.
- * With the next full second, so that all SKUs of which that is heard together are read by one call.
+ * When an offer is to be compared again because of what its last comparison did not know: it counted units as under way, or as
+ * still here, that had left already, and so may have pushed too many, or have found sums that agreed by chance; or it left units out
+ * that were given up. With the next full second, so that all SKUs of which that is heard together are read by one call.
  *
  * @param now milliseconds since the epoch, by a clock that all processes share.
  */
-export function handOverLookTimeFor(now: number): number {
-  return (Math.floor(now / handOverLookWindow) + 1) * handOverLookWindow;
+export function soonComparedAt(now: number): number {
+  return (Math.floor(now / soonWindow) + 1) * soonWindow;
 }
 
 /** One comparison of a SKU's offer answers all late news of so many milliseconds. */

@@ -4,7 +4,7 @@ import {
   bufferOf,
   comparisonTimeFor,
   decideOffer,
-  handOverLookTimeFor,
+  soonComparedAt,
   refusedAgainAfter,
   secondLookTimeFor,
   syncStatusOf,
@@ -161,7 +161,7 @@ test.each([
 });
 
 test.each([
-  ["a look after late news", handOverLookTimeFor, 0, 1_000],
+  ["a look after late news", soonComparedAt, 0, 1_000],
   ["the one when our stock has still to hear of it", comparisonTimeFor, 5_000, 15_000],
   ["the second look at an unclear push", secondLookTimeFor, 3_000, 6_000],
 ] as const)("%s comes within its bounds", (_what, timeFor, least, most) => {
