@@ -114,9 +114,9 @@ export type OfferDecision =
  * Decides about one listing.
  *
  * The number pushed leaves out what the channel has sold and we have not seen yet (its committed is higher than ours
- * explains) and never exceeds what we have available: of the two readings the lower one is offered, since a unit too few
- * is put right by the next comparison and a unit too many is sold. Only locked units stay as they are: they were promised to
- * somebody there, and a lower number would take them away from him.
+ * explains) and never exceeds what we have available and nobody has bought: of the two readings the lower one is offered, since
+ * a unit too few is put right by the next comparison and a unit too many is sold. Only locked units stay as they are: they were
+ * promised to somebody there, and a lower number would take them away from him.
  */
 export function decideOffer(
   ours: OurNumbers,

@@ -6,8 +6,8 @@ import { type ChannelNumbers, decideOffer, desiredTotalOf, type OurNumbers } fro
  *
  * A difference is a drift only when nothing under way explains it. Four things may: a change here that was not pushed yet, a
  * sale in another shop whose units are not reserved yet, a push without an answer, and a hand-over whose news have not come. The
- * last one shows as fewer units there than here, as
- * many as the shop has open at most; such a difference is only suspected until the shop's orders were polled again.
+ * last one shows as fewer units there than here, as many as the shop has open at most; such a difference is only suspected until the
+ * shop's orders were polled again.
  */
 export interface Comparison {
   readonly ours: OurNumbers;
