@@ -5,10 +5,13 @@ import { ChannelFailure } from "../integrations/ports/failure.ts";
 /**
  * Tells Temporal what a channel's failure means: whether trying again can help, and when to come back. Only the kind and
  * the channel's own code travel into the history.
+ *
+ * @param againAfter milliseconds until the next try when the channel has not said; null leaves that to Temporal, which waits the longer
+ *   the more tries there were, those that only waited for the budget among them.
  */
-export function asActivityFailure(error: unknown): unknown {
+export function asActivityFailure(error: unknown, againAfter: number | null = null): unknown {
   if (!(error instanceof ChannelFailure)) return error;
-  const retryAfter = error.retryAt === null ? null : Math.max(100, error.retryAt - Date.now());
+  const retryAfter = error.retryAt === null ? againAfter : Math.max(100, error.retryAt - Date.now());
   return ApplicationFailure.create({
     type: `channel_${error.kind}`,
     message: error.message,

@@ -215,7 +215,8 @@ export function createOffers(
         try {
           await pushSku(keyOf(tenantId, skuId), { causes: [], causedAt, isActivity: true, soldBy: null });
         } catch (error) {
-          throw asActivityFailure(error);
+          // After minutes of a storm Temporal's own delay is its longest, and a lost answer would leave a wrong number for as long.
+          throw asActivityFailure(error, restMilliseconds);
         }
       },
     },
