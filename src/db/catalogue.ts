@@ -185,22 +185,6 @@ export async function findSkusByChannel(
   return new Map(rows.map((row) => [asId<"ChannelSku">(row.channel_sku_id), asId<"Sku">(row.sku_id)]));
 }
 
-/** Of SKUs those that more than one shop sells: what one of them sells concerns the others. */
-export async function findSharedSkus(
-  transaction: TenantTransaction,
-  skuIds: readonly SkuId[],
-): Promise<readonly SkuId[]> {
-  if (skuIds.length === 0) return [];
-  const rows = await transaction
-    .selectFrom("skus")
-    .where("id", "in", [...new Set(skuIds)])
-    .where("sold_in_several_shops", "=", true)
-    .orderBy("id")
-    .select("id")
-    .execute();
-  return rows.map(({ id }) => asId<"Sku">(id));
-}
-
 /** Makes sure that a shop's warehouses are locations of the tenant, and says which is which. */
 export async function mapWarehouses(
   transaction: TenantTransaction,

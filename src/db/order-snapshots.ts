@@ -2,9 +2,8 @@ import { sql } from "kysely";
 import { asId, type ChannelOrderId, type ShopId, type SkuId, type TenantId } from "../domain/ids.ts";
 import type { ChannelOrder } from "../domain/order/channel-order.ts";
 import { committedStatuses } from "../domain/order/transitions.ts";
-import { findSharedSkus, findSkusByChannel } from "./catalogue.ts";
-import { appendToOutbox, saleKey } from "./outbox.ts";
-import { markOfferPending } from "./sync-status.ts";
+import { announceSales, type SoldLine } from "./announced-sales.ts";
+import { findSkusByChannel } from "./catalogue.ts";
 import { currentTenant, type TenantTransaction } from "./tenant.ts";
 
 /** A snapshot as it is to be stored; the recipient is encrypted already. */
@@ -60,7 +59,7 @@ export async function storeSnapshots(
   if (changes.length > 0) {
     await appendSnapshots(transaction, tenantId, changes);
     const lines = await insertLines(transaction, tenantId, shopId, changes);
-    await tellOfSales(transaction, tenantId, shopId, changes, lines);
+    await announceSales(transaction, tenantId, shopId, soldIn(changes, lines));
     await raiseVersions(
       transaction,
       changes.filter(({ version }) => version > 1),
@@ -225,40 +224,18 @@ async function insertLines(
     .execute();
 }
 
-/**
- * Other shops that sell the same units learn of a sale here, and not when it is reserved: when orders come faster than they are
- * decided, they would go on offering units that are sold.
- */
-async function tellOfSales(
-  transaction: TenantTransaction,
-  tenantId: TenantId,
-  shopId: ShopId,
+/** New lines that take units: of known SKUs, in orders that the channel counts as committed. */
+function soldIn(
   changes: readonly Change[],
   lines: Awaited<ReturnType<typeof insertLines>>,
-): Promise<void> {
+): readonly SoldLine[] {
   const orders = new Map(changes.map(({ id, snapshot }) => [id, snapshot.order]));
-  const sold = lines.flatMap(({ order_id: id, line_id: lineId, sku_id: skuId }) => {
+  return lines.flatMap(({ order_id: id, line_id: lineId, sku_id: skuId }) => {
     const order = orders.get(id);
     return skuId === null || order === undefined || !committedStatuses.includes(order.status)
       ? []
-      : [{ skuId: asId<"Sku">(skuId), orderRef: `${shopId}/${order.orderId}`, lineId }];
+      : [{ skuId: asId<"Sku">(skuId), orderId: order.orderId, lineId }];
   });
-  const shared = await findSharedSkus(
-    transaction,
-    sold.map(({ skuId }) => skuId),
-  );
-  await markOfferPending(transaction, shared, shopId);
-  await appendToOutbox(
-    transaction,
-    tenantId,
-    sold
-      .filter(({ skuId }) => shared.includes(skuId))
-      .map(({ skuId, ...line }) => ({
-        kind: "push_offer",
-        key: saleKey(skuId, line),
-        payload: { skuId, soldBy: shopId },
-      })),
-  );
 }
 
 async function appendSnapshots(

@@ -1,5 +1,5 @@
 import { sql } from "kysely";
-import { asId, type ShopId, type SkuId, type TenantId } from "../domain/ids.ts";
+import { asId, type ShopId, type TenantId } from "../domain/ids.ts";
 import type { OfferChange } from "../domain/stock/offer-change.ts";
 import type { Database } from "./connection.ts";
 import { currentTenant, type TenantTransaction } from "./tenant.ts";
@@ -57,11 +57,6 @@ export type MessageToAppend = OutboxMessage & {
   /** ISO time; at once unless told. */
   readonly notBefore?: string;
 };
-
-/** The key of the message that tells other shops of what an order's line has sold of a SKU. */
-export function saleKey(skuId: SkuId, line: { readonly orderRef: string; readonly lineId: string }): string {
-  return `${skuId}/sold/${line.orderRef}/${line.lineId}`;
-}
 
 /** Adds messages to the transaction that causes them. A key that is there already is the same message: once is enough. */
 export async function appendToOutbox(

@@ -3,9 +3,9 @@ import { asId, type LocationId, type OperationId, type SkuId, type TenantId } fr
 import type { StockState } from "../domain/stock/apply-batch.ts";
 import type { Transfer } from "../domain/stock/draft.ts";
 import { type Level, promisable } from "../domain/stock/movement.ts";
-import { operationIdOf, type StockOperation, type WaitingClaim } from "../domain/stock/operation.ts";
+import type { StockOperation, WaitingClaim } from "../domain/stock/operation.ts";
+import { findAnnounced } from "./announced-sales.ts";
 import { addNextGenerations, findKnown, waitingClaimOf } from "./known-claims.ts";
-import { saleKey } from "./outbox.ts";
 import type { TenantTransaction } from "./tenant.ts";
 
 /** Waiting claims looked at in one batch; what is behind them comes in the next. */
@@ -34,35 +34,6 @@ export async function lockStockState(
     ? await findAnnounced(transaction, skuId, operations)
     : new Set<OperationId>();
   return { levels, ...sku, announced, claims, applied, transfers, queue, queueContinues };
-}
-
-/**
- * Those whose order's line was stored with the message to the other shops (`saleKey`), and leaves them no less to offer when it
- * is reserved: it is the line's first request, and names the location where its units were missing before.
- */
-async function findAnnounced(
-  transaction: TenantTransaction,
-  skuId: SkuId,
-  operations: readonly StockOperation[],
-): Promise<ReadonlySet<OperationId>> {
-  const reserves = operations.flatMap((operation) =>
-    operation.kind === "reserve" && operation.claim.generation === 1 && operation.locationId !== null
-      ? [{ operationId: operationIdOf(operation), key: saleKey(skuId, operation.claim) }]
-      : [],
-  );
-  if (reserves.length === 0) return new Set();
-  const rows = await transaction
-    .selectFrom("outbox")
-    .where("kind", "=", "push_offer")
-    .where(
-      "key",
-      "in",
-      reserves.map(({ key }) => key),
-    )
-    .select("key")
-    .execute();
-  const told = new Set(rows.map(({ key }) => key));
-  return new Set(reserves.filter(({ key }) => told.has(key)).map(({ operationId }) => operationId));
 }
 
 type LockedLevels = Pick<LockedStockState, "soldInSeveralShops" | "lowStockThreshold"> & {

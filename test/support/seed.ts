@@ -1,7 +1,7 @@
 import { sql } from "kysely";
 import { mapWarehouses, takeInListing } from "../../src/db/catalogue.ts";
 import { type Database, openDatabase } from "../../src/db/connection.ts";
-import { withTenant } from "../../src/db/tenant.ts";
+import { type TenantTransaction, withTenant } from "../../src/db/tenant.ts";
 import { asId, type LocationId, type ShopId, type SkuId, type TenantId } from "../../src/domain/ids.ts";
 
 /** One seller with one shop and one warehouse, as a test's ground. */
@@ -23,24 +23,28 @@ export async function seedShop(db: Database): Promise<SeededShop> {
       .insertInto("tenants")
       .values({ tenant_id: tenantId, name: `Seller ${counter}` })
       .execute();
-    const shop = await transaction
-      .insertInto("shops")
-      .values({
-        tenant_id: tenantId,
-        channel: "tiktok-shop",
-        channel_shop_id: `shop-${crypto.randomUUID()}`,
-        name: `Shop ${counter}`,
-        region: "GB",
-        opened_at: sql`now()`,
-      })
-      .returning("id")
-      .executeTakeFirstOrThrow();
-    const shopId = asId<"Shop">(shop.id);
+    const shopId = await insertShop(transaction, tenantId, `Shop ${counter}`);
     const locations = await mapWarehouses(transaction, tenantId, shopId, [
       { warehouseId: seededWarehouse, name: "Main warehouse", isDefault: true },
     ]);
     return { tenantId, shopId, locationId: locations.get(seededWarehouse)! };
   });
+}
+
+async function insertShop(transaction: TenantTransaction, tenantId: TenantId, name: string): Promise<ShopId> {
+  const { id } = await transaction
+    .insertInto("shops")
+    .values({
+      tenant_id: tenantId,
+      channel: "tiktok-shop",
+      channel_shop_id: `shop-${crypto.randomUUID()}`,
+      name,
+      region: "GB",
+      opened_at: sql`now()`,
+    })
+    .returning("id")
+    .executeTakeFirstOrThrow();
+  return asId<"Shop">(id);
 }
 
 /** A SKU with opening stock. Its channel number is its code. */
@@ -69,19 +73,7 @@ export async function seedSecondShop(
 ): Promise<SeededShop> {
   counter += 1;
   return await withTenant(db, tenantId, async (transaction) => {
-    const shop = await transaction
-      .insertInto("shops")
-      .values({
-        tenant_id: tenantId,
-        channel: "tiktok-shop",
-        channel_shop_id: `shop-${crypto.randomUUID()}`,
-        name: `Outlet ${counter}`,
-        region: "GB",
-        opened_at: sql`now()`,
-      })
-      .returning("id")
-      .executeTakeFirstOrThrow();
-    const shopId = asId<"Shop">(shop.id);
+    const shopId = await insertShop(transaction, tenantId, `Outlet ${counter}`);
     await transaction
       .insertInto("shop_warehouses")
       .values({
